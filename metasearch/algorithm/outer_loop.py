@@ -1,0 +1,109 @@
+"""The outer update that gradient-based algorithms share: AdamW on theta with the (meta-)gradient of a batch of tasks."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from metasearch.algorithm.adapt import Params
+from metasearch.algorithm.learner import Learner
+from metasearch.core.algorithm import MetaAlgorithm
+from metasearch.core.episode import Task
+from metasearch.errors import ModelError
+
+
+class OuterLoop(MetaAlgorithm):
+    """Base of algorithms that update theta with AdamW (eps 1e-8; no weight decay on biases and LayerNorm).
+
+    Subclasses implement :meth:`meta_gradient`, which accumulates into the parameters' ``grad``.
+
+    Args:
+        outer_lr: beta.
+        meta_batch_size: b, tasks per update.
+        weight_decay: AdamW's, on matrices only (paper: 0).
+        dropout: leave dropout on inside episodes. A step is then not a function of its parameters any more.
+    """
+
+    #: Whether the loss is differentiated twice, so that attention must support it.
+    second_order = False
+
+    def __init__(self, outer_lr: float, meta_batch_size: int = 4, weight_decay: float = 0.0, dropout: bool = False) -> None:
+        self.outer_lr = outer_lr
+        self._meta_batch_size = meta_batch_size
+        self.weight_decay = weight_decay
+        self.dropout = dropout
+        self.learner: Learner
+        self.theta: Params
+        self.optimizer: torch.optim.AdamW
+
+    @property
+    def meta_batch_size(self) -> int:
+        return self._meta_batch_size
+
+    def start(self, learner: Learner) -> None:
+        self.learner = learner
+        self.theta = self.initial_theta(learner)
+        self.optimizer = torch.optim.AdamW(self.parameter_groups(), lr=self.outer_lr, eps=1e-8)
+
+    def initial_theta(self, learner: Learner) -> Params:
+        """theta: the encoder's own parameters, so that updating them updates the encoder."""
+        return learner.encoder.parameters()
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """AdamW parameter groups."""
+        return decay_groups(self.theta, self.weight_decay, self.outer_lr)
+
+    @abstractmethod
+    def meta_gradient(self, tasks: Sequence[Task]) -> dict[str, float]:
+        """Accumulate the gradient of the batch's outer loss; return values to log, ``"loss"`` among them."""
+
+    def step(self, tasks: Sequence[Task]) -> dict[str, float]:
+        encoder = self.learner.encoder
+        encoder.second_order(self.second_order)
+        encoder.dropout(self.dropout)
+        self.optimizer.zero_grad(set_to_none=True)
+        try:
+            log = self.meta_gradient(tasks)
+        except RuntimeError as error:
+            if "derivative for" in str(error) and "not implemented" in str(error):
+                raise ModelError(
+                    f"the backbone cannot be differentiated twice ({error}); use algo.order=first, or another encoder.model"
+                ) from error
+            raise
+        finally:
+            encoder.dropout(False)
+        for group in self.optimizer.param_groups:
+            for parameter in group["params"]:
+                # A task touches few rows of the token table, so its gradient is sparse until here.
+                if parameter.grad is not None and parameter.grad.is_sparse:
+                    parameter.grad = parameter.grad.to_dense()
+        self.optimizer.step()
+        return log
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"theta": {n: p.detach() for n, p in self.theta.items()}, "optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        copy_into(self.theta, state["theta"])
+        self.optimizer.load_state_dict(state["optimizer"])
+
+
+def decay_groups(theta: Mapping[str, Tensor], weight_decay: float, lr: float) -> list[dict[str, Any]]:
+    """Split parameters into those with and those without weight decay (vectors: biases and LayerNorm)."""
+    matrices = [p for p in theta.values() if p.ndim > 1]
+    vectors = [p for p in theta.values() if p.ndim <= 1]
+    return [
+        {"params": matrices, "weight_decay": weight_decay, "lr": lr},
+        {"params": vectors, "weight_decay": 0.0, "lr": lr},
+    ]
+
+
+@torch.no_grad()
+def copy_into(target: Mapping[str, Tensor], source: Mapping[str, Tensor]) -> None:
+    """Overwrite ``target``'s tensors, in place, by ``source``'s of the same names."""
+    for name, tensor in target.items():
+        tensor.copy_(source[name])

@@ -1,0 +1,156 @@
+"""The command ``metasearch``: what there is, and how errors leave it.
+
+Only Typer is imported here; a command's own module is imported when the command runs, so ``--help`` stays fast.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from metasearch.errors import EXIT_FAILED, MetasearchError
+
+app = typer.Typer(
+    name="metasearch",
+    help="Meta-learn multilingual sentence-level semantic search.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+plugins_app = typer.Typer(help="What is installed, from where, and with which options.", no_args_is_help=True)
+data_app = typer.Typer(help="Look at data before using it.", no_args_is_help=True)
+app.add_typer(plugins_app, name="plugins")
+app.add_typer(data_app, name="data")
+
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="Settings, such as algo=maml or train.tasks=8."),
+]
+ConfigFile = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="YAML file with settings.")]
+Json = Annotated[bool, typer.Option("--json", help="Only JSON on standard output.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the outcome.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from metasearch import __version__
+
+        print(f"metasearch {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show the full trace of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and stop.")
+    ] = False,
+) -> None:
+    """Meta-learn multilingual sentence-level semantic search."""
+    if verbose:
+        os.environ["METASEARCH_VERBOSE"] = "1"
+
+
+@app.command()
+def run(
+    overrides: Overrides = None,
+    config: ConfigFile = None,
+    cfg: Annotated[bool, typer.Option("--cfg", help="Print the resolved configuration and stop.")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train and evaluate; write a run folder.
+
+    Example: metasearch run encoder=triplet algo=maml-align
+    """
+    from metasearch.cli import run_command
+
+    run_command.run(overrides or [], config, cfg, json, quiet)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[str, typer.Argument(help="Built-in name, SentenceTransformer folder, hub name, or run folder.")],
+    overrides: Overrides = None,
+    config: ConfigFile = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Score a model on any data and language variants, without training.
+
+    Example: metasearch evaluate builtin:multilingual-e5-small data=mini
+    """
+    from metasearch.cli import run_command
+
+    run_command.evaluate(model, overrides or [], config, json, quiet)
+
+
+@plugins_app.command("list")
+def plugins_list(json: Json = False) -> None:
+    """List all components: kind, name, what it is, who provides it."""
+    from metasearch.cli import plugins_command
+
+    plugins_command.list_components(json)
+
+
+@plugins_app.command("show")
+def plugins_show(
+    kind: Annotated[str, typer.Argument(help="encoder, algo, sampler, loss, data or metric.")],
+    name: Annotated[str, typer.Argument(help="Name of the component.")],
+    json: Json = False,
+) -> None:
+    """Show one component: its options, their defaults, and what they allow."""
+    from metasearch.cli import plugins_command
+
+    plugins_command.show_component(kind, name, json)
+
+
+@data_app.command("describe")
+def data_describe(
+    path: Annotated[str, typer.Argument(help="Folder or file, or the name of a data set that comes with the package.")],
+    json: Json = False,
+) -> None:
+    """Say what a data set holds: languages, counts, problems and where they are."""
+    from metasearch.cli import data_command
+
+    data_command.describe(path, json)
+
+
+@app.command()
+def doctor(json: Json = False) -> None:
+    """Check versions, devices and optional parts, and say what to install for each."""
+    from metasearch.cli import doctor_command
+
+    doctor_command.doctor(json)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command and end the process with its exit code (0 done, 1 failed, 2 usage, 3 plugin, 130 interrupted)."""
+    words = sys.argv[1:] if arguments is None else arguments
+    if "--verbose" in words:  # wherever it stands
+        words = [word for word in words if word != "--verbose"]
+        os.environ["METASEARCH_VERBOSE"] = "1"
+    try:
+        app(words, prog_name="metasearch")  # ends the process itself, with 0, 2 (usage) or 130 (interrupted)
+    except MetasearchError as error:
+        _explain(error)
+        raise SystemExit(error.exit_code) from None
+    except Exception as error:
+        _explain(error)
+        raise SystemExit(EXIT_FAILED) from None
+
+
+def _explain(error: BaseException) -> None:
+    if os.environ.get("METASEARCH_VERBOSE"):
+        import traceback
+
+        traceback.print_exception(error)
+    if isinstance(error, MetasearchError):
+        print(f"error: {error}", file=sys.stderr)
+    else:
+        print(f"error: {type(error).__name__}: {error} (a bug, or a fault of this machine; --verbose shows the trace)", file=sys.stderr)

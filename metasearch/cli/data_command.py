@@ -1,0 +1,99 @@
+"""``metasearch data describe``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from metasearch.cli import console
+from metasearch.core import Corpus, Dataset
+from metasearch.errors import DataError
+from metasearch.registry import registry
+
+_SHOWN = 20
+
+
+def describe(path: str, as_json: bool) -> None:
+    dataset = _dataset(path)
+    corpus = dataset.load()
+    content = description(corpus)
+    if as_json:
+        console.print_json(content)
+        return
+    from rich.table import Table
+
+    output = console.out()
+    output.print(f"{corpus.name}: {path}", markup=False)
+    table = Table()
+    for name in ("language", "questions", "candidates", "distinct", "answers", "question length", "candidate length"):
+        table.add_column(name, justify="left" if name == "language" else "right")
+    for language, row in content["languages"].items():
+        table.add_row(
+            language,
+            *(str(row[key]) for key in ("questions", "candidates", "distinct_candidates", "candidates_that_answer")),
+            f"{row['question_characters']['median']} (max {row['question_characters']['max']})",
+            f"{row['candidate_characters']['median']} (max {row['candidate_characters']['max']})",
+        )
+    output.print(table)
+    output.print(
+        f"{content['parallel_questions']} of {content['distinct_questions']} questions are there in every language; "
+        f"{content['groups']} groups (articles), which are never split",
+        markup=False,
+    )
+    problems = corpus.problems
+    output.print(
+        f"{len(problems)} problems, {sum(p.skipped for p in problems)} records left out" if problems else "no problems",
+        markup=False,
+    )
+    for what, count in Counter(p.what for p in problems).most_common():
+        output.print(f"  {count} x {what}", markup=False)
+    for problem in problems[:_SHOWN]:
+        output.print(f"  {problem}", markup=False, soft_wrap=True)
+    if len(problems) > _SHOWN:
+        output.print(f"  and {len(problems) - _SHOWN} more (--json lists all)", markup=False)
+
+
+def _dataset(path: str) -> Dataset:
+    names = registry.names("data")
+    if path in names and "path" not in registry.find("data", path).component.options:
+        return registry.create("data", path)  # type: ignore[no-any-return]
+    place = Path(path).expanduser()
+    if not place.exists():
+        raise DataError(f"{path}: no such file or folder")
+    return registry.create("data", "xquad-r", path=str(place))  # type: ignore[no-any-return]
+
+
+def description(corpus: Corpus) -> dict[str, Any]:
+    """What a corpus holds, as plain values."""
+    ids = [{q.id for q in corpus.questions if q.language == language} for language in corpus.languages]
+    return {
+        "name": corpus.name,
+        "fingerprint": corpus.fingerprint,
+        "languages": {language: _of_language(corpus, language) for language in corpus.languages},
+        "distinct_questions": len(set().union(*ids)),
+        "parallel_questions": len(set.intersection(*ids)) if ids else 0,
+        "groups": len(corpus.groups),
+        "problems": [
+            {"file": p.file, "line": p.line, "where": p.where, "what": p.what, "left_out": p.skipped} for p in corpus.problems
+        ],
+    }
+
+
+def _of_language(corpus: Corpus, language: str) -> dict[str, Any]:
+    questions = [q for q in corpus.questions if q.language == language]
+    candidates = [c for c in corpus.candidates if c.language == language]
+    answers = {c.id for q in questions for c in corpus.answers.get((language, q.id), ())}
+    return {
+        "questions": len(questions),
+        "candidates": len(candidates),
+        "distinct_candidates": len({c.text for c in candidates}),
+        "candidates_that_answer": len(answers),
+        "question_characters": _lengths([len(q.text) for q in questions]),
+        "candidate_characters": _lengths([len(c.text) for c in candidates]),
+    }
+
+
+def _lengths(lengths: list[int]) -> dict[str, int]:
+    ordered = sorted(lengths) or [0]
+    return {"median": ordered[len(ordered) // 2], "max": ordered[-1]}

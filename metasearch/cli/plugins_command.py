@@ -1,0 +1,83 @@
+"""``metasearch plugins list`` and ``metasearch plugins show``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from metasearch.cli import console
+from metasearch.config.compose import allowed
+from metasearch.config.schema import component_options
+from metasearch.registry import Registered, registry
+from metasearch.registry.registry import warn_of_broken
+
+
+def _state(item: Registered) -> str:
+    return f"needs {', '.join(item.missing)}: {item.component.install}" if item.missing else "ready"
+
+
+def _record(item: Registered) -> dict[str, Any]:
+    return {
+        "kind": item.kind,
+        "name": item.name,
+        "aliases": list(item.component.aliases),
+        "summary": item.component.summary,
+        "distribution": item.provider.distribution,
+        "version": item.provider.version,
+        "entry_point": item.provider.entry_point,
+        "class": item.component.target,
+        "state": _state(item),
+    }
+
+
+def list_components(as_json: bool) -> None:
+    records = [_record(item) for item in registry]
+    broken = [
+        {
+            "kind": None,
+            "name": None,
+            "summary": b.cause,
+            "distribution": b.provider.distribution,
+            "version": b.provider.version,
+            "entry_point": b.provider.entry_point,
+            "state": "broken",
+        }
+        for b in registry.broken
+    ]
+    if as_json:
+        console.print_json([*records, *broken])
+        return
+    from rich.table import Table
+
+    table = Table()
+    for name in ("kind", "name", "what it is", "from", "state"):
+        table.add_column(name, overflow="fold")
+    for record in records:
+        provider = f"{record['distribution']} {record['version']}"
+        table.add_row(record["kind"], record["name"], record["summary"], provider, record["state"])
+    console.out().print(table)
+    warn_of_broken(registry)
+
+
+def show_component(kind: str, name: str, as_json: bool) -> None:
+    item = registry.find(kind, name)
+    options = component_options(item)
+    if as_json:
+        console.print_json({**_record(item), "implies": dict(item.component.implies), "options": options})
+        return
+    from rich.table import Table
+
+    output = console.out()
+    output.print(f"{kind}={item.name}: {item.component.summary}", markup=False)
+    output.print(f"{item.component.target}, from {item.provider} ({_state(item)})", markup=False)
+    for key, value in item.component.implies.items():
+        output.print(f"brings {key}={value} unless told otherwise", markup=False)
+    table = Table()
+    for column in ("key", "default", "allowed", "what it does"):
+        table.add_column(column, overflow="fold")
+    for option, schema in options.items():
+        default = "null" if schema["default"] is None else str(schema["default"]).lower() if isinstance(schema["default"], bool) else str(schema["default"])
+        table.add_row(f"{kind}.{option}", default, allowed(schema), schema.get("description", ""))
+    if options:
+        output.print(table)
+    else:
+        output.print("It has no options.")

@@ -1,0 +1,71 @@
+"""``metasearch run`` and ``metasearch evaluate``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from metasearch.config import compose
+from metasearch.registry import registry
+from metasearch.registry.registry import warn_of_broken
+
+if TYPE_CHECKING:
+    from metasearch.runner import RunResult
+
+
+def run(words: list[str], file: Path | None, cfg: bool, as_json: bool, quiet: bool) -> None:
+    config = compose(*words, file=file)
+    warn_of_broken(registry)
+    if cfg:
+        sys.stdout.write(config.to_yaml())
+        return
+
+    from metasearch.cli import console
+    from metasearch.runner import run as run_it
+
+    _still(os.environ)
+    reporter = console.reporter(quiet or as_json and not sys.stderr.isatty())
+    reporter.say(
+        f"{config['algo.name']} on {config['data.name']}, encoder {config['encoder.model']}, "
+        f"preset {config['preset']}" + (f", mode {config['mode']}" if config["mode"] else "")
+        if "model" in config["encoder"]
+        else f"{config['algo.name']} on {config['data.name']}"
+    )
+    _show(run_it(*words, file=file, reporter=reporter), as_json)
+
+
+def evaluate(model: str, words: list[str], file: Path | None, as_json: bool, quiet: bool) -> None:
+    from metasearch.cli import console
+    from metasearch.runner import evaluate as evaluate_it
+
+    _still(os.environ)
+    warn_of_broken(registry)
+    reporter = console.reporter(quiet or as_json and not sys.stderr.isatty())
+    _show(evaluate_it(model, *words, file=file, reporter=reporter), as_json)
+
+
+def _still(environment: os._Environ[str]) -> None:
+    """Libraries' own progress bars would draw over ours."""
+    environment.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    environment.setdefault("TOKENIZERS_PARALLELISM", "true")
+
+
+def _show(result: RunResult, as_json: bool) -> None:
+    from metasearch.cli import console
+    from metasearch.report.summary import score_table
+
+    if as_json:
+        console.print_json({**result.to_json(), "run": str(result.path) if result.path else None})
+        return
+    trained = result.config["algo.name"] != "zero-shot"
+    console.print_table(score_table(result.before, result.rows, result.metric, trained))
+    output = console.out()
+    if result.path is None:
+        return
+    took = "  ".join(f"{stage.replace('_', ' ')} {seconds:.0f} s" for stage, seconds in result.timings.items())
+    output.print(took, markup=False)
+    models = sorted(result.path.glob("**/model"))
+    output.print(f"run folder  {result.path}", markup=False, soft_wrap=True)
+    output.print(f"model       {', '.join(str(m) for m in models)}", markup=False, soft_wrap=True)

@@ -1,0 +1,312 @@
+"""Compose a configuration: defaults < what components imply < preset < file < command line; then validate it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from metasearch.config.files import dump_yaml, parse_yaml, read_yaml
+from metasearch.config.overrides import Override, parse_overrides
+from metasearch.config.schema import (
+    COMMON,
+    DEFAULT_COMPONENTS,
+    FIXED,
+    component_options,
+    fixed_defaults,
+    full_schema,
+)
+from metasearch.errors import ConfigError, did_you_mean
+from metasearch.registry import KINDS, Registered, Registry, registry
+
+_ORDER = ("preset", *KINDS, "mode", "train", "valid", "eval", "seed", "device", "precision", "out")
+_TYPES = {"object": "a group of keys", "array": "a list", "null": "null", "integer": "a whole number", "string": "text"}
+COMMAND_LINE = "the command line"
+
+
+@dataclass(frozen=True)
+class Config:
+    """A complete, validated configuration.
+
+    Attributes:
+        values: nested: ``values["algo"]["inner_steps"]``; a component group also holds ``name``.
+        components: kind -> the chosen component.
+        origins: dotted key -> where its value came from, for keys that are not at their default.
+    """
+
+    values: Mapping[str, Any]
+    components: Mapping[str, Registered]
+    origins: Mapping[str, str]
+
+    def __getitem__(self, key: str) -> Any:
+        """Value of a dotted key: ``config["algo.inner_steps"]``; a group gives its dictionary."""
+        found: Any = self.values
+        for part in key.split("."):
+            found = found[part]
+        return found
+
+    def options(self, kind: str) -> dict[str, Any]:
+        """The keyword arguments of a component's class."""
+        common = COMMON.get(kind, {})
+        return {k: copy.deepcopy(v) for k, v in self.values[kind].items() if k != "name" and k not in common}
+
+    def create(self, kind: str) -> Any:
+        """Import and construct the chosen component of a kind."""
+        return self.components[kind].load()(**self.options(kind))
+
+    def to_yaml(self) -> str:
+        """The resolved configuration; ``metasearch run --config`` reads it back."""
+        return dump_yaml(dict(self.values))
+
+
+def presets() -> list[str]:
+    """Names of the shipped presets."""
+    folder = resources.files("metasearch.config") / "presets"
+    return sorted(item.name[: -len(".yaml")] for item in folder.iterdir() if item.name.endswith(".yaml"))
+
+
+def compose(
+    *words: str,
+    file: str | Path | None = None,
+    defaults: Mapping[str, Any] | None = None,
+    components: Registry = registry,
+) -> Config:
+    """Compose and validate a configuration.
+
+    Args:
+        words: overrides such as ``"algo=maml"`` (grammar: :mod:`metasearch.config.overrides`).
+        file: a YAML configuration file.
+        defaults: dotted keys that replace the built-in defaults, below presets (``evaluate`` uses it).
+        components: where names are looked up.
+
+    Raises:
+        ConfigError: an unknown key, a wrong type, an impossible value, or an unknown component. The message names the key, the
+            value, where it came from, what is allowed and the nearest valid key.
+
+    Example:
+        >>> config = compose("algo=maml", "algo.inner_steps=3", "seed=7")
+        >>> config["algo.inner_steps"], config["seed"], config["mode"]
+        (3, 7, 'trans')
+    """
+    overrides = parse_overrides(words)
+    from_file = _flatten(read_yaml(Path(file))) if file is not None else {}
+    chosen = _choose_components(overrides, from_file, str(file), components)
+    known = _known_keys(chosen)
+
+    values: dict[str, Any] = {**fixed_defaults(), **dict(defaults or {})}
+    for kind, item in chosen.items():
+        values[f"{kind}.name"] = _spoken_name(item, components)
+        values.update({f"{kind}.{k}": s["default"] for k, s in component_options(item).items()})
+    values.update({k: v for k, v in (defaults or {}).items() if k in known})
+    base = dict(values)
+    origins: dict[str, str] = {}
+
+    def put(key: str, value: Any, origin: str) -> None:
+        if key in FIXED and isinstance(value, Mapping):
+            for name, inner in _flatten(value, f"{key}.").items():
+                put(name, inner, origin)
+            return
+        if key not in known:
+            raise ConfigError(_unknown(key, origin, known, chosen))
+        values[key] = copy.deepcopy(value)
+        origins[key] = origin
+
+    for item in chosen.values():
+        for key, value in item.component.implies.items():
+            if key not in KINDS:
+                put(key, value, f"{item.kind}={item.name}")
+    preset = _preset_name(overrides, from_file)
+    for key, value in _preset_values(preset, chosen).items():
+        put(key, value, f"preset {preset}")
+    for key, value in from_file.items():
+        if key not in KINDS and not key.endswith(".name"):
+            if _stale(key, chosen, from_file):
+                continue
+            put(key, value, str(file))
+    for override in overrides:
+        key = override.key
+        if key in KINDS or key.removesuffix(".name") in KINDS:
+            continue
+        if override.action == "drop":
+            if key not in known:
+                raise ConfigError(_unknown(key, COMMAND_LINE, known, chosen))
+            values[key] = base[key]
+            origins.pop(key, None)
+            continue
+        if override.action == "add" and key in origins:
+            raise ConfigError(f"{override.word}: {key} is already {values[key]!r} (from {origins[key]}); use {key}= or ++{key}=")
+        put(key, override.value, COMMAND_LINE)
+
+    nested = _nest(values)
+    _validate(nested, full_schema(chosen), origins)
+    return Config(nested, chosen, origins)
+
+
+# -- components --------------------------------------------------------------------------------------------------------
+
+
+def _choose_components(
+    overrides: list[Override], from_file: Mapping[str, Any], file: str, components: Registry
+) -> dict[str, Registered]:
+    asked: dict[str, str] = {}
+    origin: dict[str, str] = {}
+    for kind in KINDS:
+        for key in (kind, f"{kind}.name"):
+            if key in from_file:
+                asked[kind], origin[kind] = from_file[key], file
+    for override in overrides:
+        kind = override.key.removesuffix(".name")
+        if kind in KINDS:
+            if override.action == "drop":
+                asked.pop(kind, None)
+            else:
+                asked[kind], origin[kind] = override.value, COMMAND_LINE
+    for kind, name in asked.items():
+        if not isinstance(name, str):
+            raise ConfigError(f"{kind}={name!r} (from {origin[kind]}): expected the name of a component")
+    chosen = {kind: components.find(kind, asked[kind]) for kind in KINDS if kind in asked}
+    for kind in KINDS:
+        if kind not in chosen:
+            implied = [c.component.implies[kind] for c in chosen.values() if kind in c.component.implies]
+            chosen[kind] = components.find(kind, implied[0] if implied else DEFAULT_COMPONENTS[kind])
+    return {kind: chosen[kind] for kind in KINDS}
+
+
+def _spoken_name(item: Registered, components: Registry) -> str:
+    """The name that finds this component again: ``dist:name`` where the plain name is claimed twice."""
+    claims = [other for other in components if other.kind == item.kind and other.name == item.name]
+    return item.name if len(claims) < 2 else f"{item.provider.distribution}:{item.name}"
+
+
+def _stale(key: str, chosen: Mapping[str, Registered], from_file: Mapping[str, Any]) -> bool:
+    """Whether a file's option belongs to a component that the command line has replaced by another."""
+    kind = key.partition(".")[0]
+    if kind not in KINDS:
+        return False
+    named = from_file.get(kind, from_file.get(f"{kind}.name"))
+    return named is not None and named.rpartition(":")[2] not in (chosen[kind].name, *chosen[kind].component.aliases)
+
+
+# -- presets -----------------------------------------------------------------------------------------------------------
+
+
+def _preset_name(overrides: list[Override], from_file: Mapping[str, Any]) -> str:
+    name = from_file.get("preset", FIXED["preset"]["default"])
+    for override in overrides:
+        if override.key == "preset":
+            name = FIXED["preset"]["default"] if override.action == "drop" else override.value
+    known = presets()
+    if name not in known:
+        raise ConfigError(f"preset={name}: no such preset; {did_you_mean(str(name), known)}known: {', '.join(known)}")
+    return str(name)
+
+
+def _preset_values(name: str, chosen: Mapping[str, Registered]) -> dict[str, Any]:
+    """A preset's keys; a block ``algo=maml:`` holds only when that component is chosen."""
+    text = (resources.files("metasearch.config") / "presets" / f"{name}.yaml").read_text(encoding="utf-8")
+    values: dict[str, Any] = {}
+    blocks: dict[str, Any] = {}
+    for key, value in parse_yaml(text, f"preset {name}").items():
+        kind, equals, component = key.partition("=")
+        if not equals:
+            values.update(_flatten({key: value}))
+        elif chosen[kind].name == component:
+            blocks.update(_flatten(value, f"{kind}."))
+    return {**values, **blocks}
+
+
+# -- keys --------------------------------------------------------------------------------------------------------------
+
+
+def _known_keys(chosen: Mapping[str, Registered]) -> set[str]:
+    known = set(fixed_defaults())
+    for kind, item in chosen.items():
+        known |= {f"{kind}.{option}" for option in component_options(item)}
+    return known
+
+
+def _unknown(key: str, origin: str, known: set[str], chosen: Mapping[str, Registered]) -> str:
+    group = key.partition(".")[0]
+    if group in KINDS:
+        inside = sorted(k for k in known if k.startswith(f"{group}."))
+        of = f"{group}={chosen[group].name} has the keys {', '.join(inside) or 'none'}"
+    elif group in FIXED and FIXED[group].get("type") == "object":
+        of = f"known in {group}: {', '.join(sorted(k for k in known if k.startswith(f'{group}.')))}"
+    else:
+        of = f"known: {', '.join(_ORDER)}"
+    return f"{key}: no such key (from {origin}); {did_you_mean(key, known | set(KINDS))}{of}"
+
+
+def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping) and (prefix + key).count(".") == 0:
+            flat.update(_flatten(value, f"{prefix}{key}."))
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _nest(flat: Mapping[str, Any]) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    for top in _ORDER:
+        if top in flat:
+            nested[top] = flat[top]
+            continue
+        inside = {key.partition(".")[2]: value for key, value in flat.items() if key.startswith(f"{top}.")}
+        nested[top] = {"name": inside.pop("name"), **inside} if "name" in inside else inside
+    return nested
+
+
+# -- validation --------------------------------------------------------------------------------------------------------
+
+
+def _validate(nested: Mapping[str, Any], schema: Mapping[str, Any], origins: Mapping[str, str]) -> None:
+    import jsonschema
+
+    validator = jsonschema.Draft202012Validator(schema)
+    messages: list[str] = []
+    for error in sorted(validator.iter_errors(nested), key=lambda e: [str(part) for part in e.absolute_path]):
+        path = [part for part in error.absolute_path if isinstance(part, str)]
+        key = ".".join(path)
+        place: Any = schema
+        for part in path:
+            place = place["properties"][part]
+        messages.append(
+            f"{key}={_spoken(_at(nested, path))} (from {origins.get(key, 'the defaults')}): "
+            f"expected {allowed(place)}. {place.get('description', '')}".rstrip()
+        )
+    if messages:
+        raise ConfigError("\n".join(dict.fromkeys(messages)))
+
+
+def _at(nested: Any, path: list[str]) -> Any:
+    for part in path:
+        nested = nested[part]
+    return nested
+
+
+def _spoken(value: Any) -> str:
+    return {None: "null", True: "true", False: "false"}.get(value, str(value)) if not isinstance(value, list) else str(value)
+
+
+def allowed(schema: Mapping[str, Any]) -> str:
+    """Say in words what a JSON Schema property allows, for messages and tables."""
+    if "enum" in schema:
+        return "one of " + ", ".join(_spoken(v) for v in schema["enum"])
+    if "const" in schema:
+        return _spoken(schema["const"])
+    types = schema.get("type", "any value")
+    words = [_TYPES.get(t, f"a {t}") for t in ([types] if isinstance(types, str) else types)]
+    said = " or ".join(words)
+    for key, word in (("minimum", "at least"), ("exclusiveMinimum", "above"), ("maximum", "at most"), ("exclusiveMaximum", "below")):
+        if key in schema:
+            said += f", {word} {schema[key]}"
+    if "pattern" in schema:
+        said += f" of the form {schema['pattern']}"
+    if "items" in schema:
+        said += f" of {allowed(schema['items'])}"
+    return said

@@ -1,0 +1,39 @@
+"""Interface of data sets."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from metasearch.core.corpus import Corpus
+
+
+class Dataset(ABC):
+    """Reads files into a :class:`~metasearch.core.corpus.Corpus`.
+
+    A data set does not split: ``data.fold`` is applied afterwards, the same way for every data set, by
+    :func:`metasearch.dataset.make_splits`. Constructor arguments are the options that its
+    :class:`~metasearch.registry.Component` record declares.
+
+    Class attributes:
+        kind: what its examples are; a sampler and a loss must want the same. ``"triplets"`` for questions
+            with candidates.
+        citation: how to cite the data, for model cards. May be empty.
+        license: licence of the data, for model cards. May be empty.
+    """
+
+    kind: ClassVar[str] = "triplets"
+    citation: ClassVar[str] = ""
+    license: ClassVar[str] = ""
+
+    @abstractmethod
+    def load(self) -> Corpus:
+        """Read everything the options ask for.
+
+        Returns:
+            The corpus; records that had to be left out are listed in ``problems``.
+
+        Raises:
+            DataError: a file is missing or malformed, or a language asked for is not there. The message names
+                the file, the place, what was found and what was expected.
+        """

@@ -1,0 +1,6 @@
+"""Meta-tasks: the arrangement notation and the stream of tasks it stands for."""
+
+from metasearch.episodes.arrangement import MODES, Arrangement, Chain, Link, Mode, parse_mode
+from metasearch.episodes.stream import EpisodeStream
+
+__all__ = ["MODES", "Arrangement", "Chain", "EpisodeStream", "Link", "Mode", "parse_mode"]

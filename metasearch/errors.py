@@ -1,0 +1,61 @@
+"""Errors that a user can do something about, each with the exit code it ends the command with.
+
+Anything else that reaches the command line is a bug: it is shown in one line, with exit code 1, and
+in full only with ``--verbose``.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+EXIT_DONE = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_PLUGIN = 3
+EXIT_INTERRUPTED = 130
+
+
+class MetasearchError(Exception):
+    """Base of all errors with a message for the user. ``exit_code`` is the process's exit code."""
+
+    exit_code = EXIT_FAILED
+
+
+class ConfigError(MetasearchError):
+    """A key, a value or a combination of them is wrong. The message names key, value and what is allowed."""
+
+    exit_code = EXIT_USAGE
+
+
+class DataError(MetasearchError):
+    """A data file or folder is missing or malformed. The message names file and place."""
+
+    exit_code = EXIT_USAGE
+
+
+class ModelError(MetasearchError):
+    """A model cannot be loaded or cannot do what the algorithm asks of it."""
+
+    exit_code = EXIT_USAGE
+
+
+class PluginError(MetasearchError):
+    """A plugin could not be loaded, or two plugins claim one name."""
+
+    exit_code = EXIT_PLUGIN
+
+
+class TrainingError(MetasearchError):
+    """The run failed while training, for example with a loss that is not finite."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ``'did you mean a or b? '`` for the close matches of ``name``, or an empty string.
+
+    Args:
+        name: what was given.
+        known: all names that would have been right.
+    """
+    close = difflib.get_close_matches(name, sorted(set(known)), n=3, cutoff=0.6)
+    return f"did you mean {' or '.join(close)}? " if close else ""

@@ -1,0 +1,14 @@
+"""Scores of an encoder on the language variants of a corpus."""
+
+from metasearch.evaluation.evaluate import EncodedCorpus, Row, encode_corpus, evaluate_corpus, main_score, top_candidates
+from metasearch.evaluation.ranking import rank_relevant
+
+__all__ = [
+    "EncodedCorpus",
+    "Row",
+    "encode_corpus",
+    "evaluate_corpus",
+    "main_score",
+    "rank_relevant",
+    "top_candidates",
+]

@@ -1,0 +1,200 @@
+"""Score an encoder: who ranks what, in which language variant (spec section 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from metasearch.core import CANDIDATE, QUERY, Corpus, Encoder, Metric
+from metasearch.evaluation.ranking import chunks, rank_relevant
+
+VARIANTS = ("multi", "bi", "mono")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of ``scores`` in ``results.json``.
+
+    Attributes:
+        metric: for example ``"map@20"``.
+        variant: ``"multi"``, ``"bi"`` or ``"mono"``.
+        query_language: language of the questions.
+        candidate_languages: languages of the pool.
+        supervision: ``"few-shot"`` or ``"zero-shot"``; for multi by the question language (the pool is the same for all), else
+            few-shot only if training saw both languages.
+        split: ``"test"``, ``"dev"`` or ``"all"``.
+        fold: 0..4, or None without a split.
+        value: mean over questions, 0 to 1.
+        n: questions scored.
+    """
+
+    metric: str
+    variant: str
+    query_language: str
+    candidate_languages: tuple[str, ...]
+    supervision: str
+    split: str
+    fold: int | None
+    value: float
+    n: int
+
+    def to_json(self) -> dict[str, Any]:
+        """As in ``results.json``."""
+        return {**asdict(self), "candidate_languages": list(self.candidate_languages)}
+
+
+@dataclass(frozen=True)
+class EncodedCorpus:
+    """A corpus with its embeddings. Identical texts share a row, so that they score exactly equal.
+
+    Attributes:
+        corpus: its questions and candidates in the order of the index arrays.
+        question_rows: distinct question embeddings ``(u, d)``; question i has row ``question_index[i]``.
+        candidate_rows: distinct candidate embeddings ``(v, d)``; columns are candidates in order of id, candidate j has row
+            ``candidate_index[j]``.
+    """
+
+    corpus: Corpus
+    question_rows: np.ndarray
+    question_index: np.ndarray
+    candidate_rows: np.ndarray
+    candidate_index: np.ndarray
+
+    @cached_property
+    def candidates(self) -> list[Any]:
+        """Candidates in order of id: the columns of the score matrix."""
+        return sorted(self.corpus.candidates, key=lambda c: c.id)
+
+    @cached_property
+    def column(self) -> dict[str, int]:
+        """Candidate id -> column."""
+        return {c.id: j for j, c in enumerate(self.candidates)}
+
+    @cached_property
+    def columns_of(self) -> dict[str, np.ndarray]:
+        """Language -> its columns, ascending."""
+        return {
+            language: np.array([j for j, c in enumerate(self.candidates) if c.language == language], dtype=int)
+            for language in self.corpus.languages
+        }
+
+    def scores(self, questions: np.ndarray) -> np.ndarray:
+        """Similarities ``(len(questions), candidates)`` of the questions with these numbers."""
+        distinct = self.question_rows[self.question_index[questions]] @ self.candidate_rows.T
+        found: np.ndarray = distinct[:, self.candidate_index]
+        return found
+
+
+def encode_corpus(
+    encoder: Encoder, corpus: Corpus, batch_size: int = 32, progress: Callable[[int], None] | None = None
+) -> EncodedCorpus:
+    """Embed all questions and candidates, each distinct text once."""
+    questions = {text: i for i, text in enumerate(dict.fromkeys(q.text for q in corpus.questions))}
+    in_order = sorted(corpus.candidates, key=lambda c: c.id)
+    candidates = {text: i for i, text in enumerate(dict.fromkeys(c.text for c in in_order))}
+    return EncodedCorpus(
+        corpus,
+        encoder.encode(list(questions), QUERY, batch_size, progress),
+        np.array([questions[q.text] for q in corpus.questions], dtype=int),
+        encoder.encode(list(candidates), CANDIDATE, batch_size, progress),
+        np.array([candidates[c.text] for c in in_order], dtype=int),
+    )
+
+
+def evaluate_corpus(
+    encoded: EncodedCorpus,
+    metric: Metric,
+    variants: Collection[str] = VARIANTS,
+    seen: Collection[str] = (),
+    split: str = "test",
+    fold: int | None = None,
+) -> list[Row]:
+    """Score every question against every pool of the variants.
+
+    Args:
+        encoded: the corpus with its embeddings.
+        metric: what to compute from the ranks.
+        variants: which of multi (one pool of all languages), bi (every ordered pair of different languages) and mono.
+        seen: languages that training saw: the few-shot languages.
+        split: name of the split, for the rows.
+        fold: number of the fold, for the rows.
+
+    Returns:
+        Rows in the order of variant, question language, pool, metric. A pool that answers none of the questions gives no row.
+    """
+    languages = [l for l, columns in encoded.columns_of.items() if len(columns)]
+    rows: list[Row] = []
+    for question_language in encoded.corpus.languages:
+        numbers = np.array([i for i, q in enumerate(encoded.corpus.questions) if q.language == question_language], dtype=int)
+        pools = list(_pools(question_language, languages, variants))
+        ranks = _ranks(encoded, numbers, [np.sort(np.concatenate([encoded.columns_of[l] for l in p])) for _, p in pools])
+        for (variant, pool), pool_ranks in zip(pools, ranks, strict=True):
+            if not len(pool_ranks):
+                continue
+            involved = {question_language} if variant == "multi" else {question_language, *pool}
+            supervision = "few-shot" if involved <= set(seen) else "zero-shot"
+            for name, values in metric.per_query(pool_ranks).items():
+                rows.append(
+                    Row(name, variant, question_language, pool, supervision, split, fold, float(values.mean()), len(values))
+                )
+    return sorted(rows, key=lambda r: (VARIANTS.index(r.variant), r.query_language, r.candidate_languages))
+
+
+def _pools(question_language: str, languages: Sequence[str], variants: Collection[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    if "multi" in variants and languages:
+        yield "multi", tuple(languages)
+    for language in languages:
+        variant = "mono" if language == question_language else "bi"
+        if variant in variants:
+            yield variant, (language,)
+
+
+def _ranks(encoded: EncodedCorpus, numbers: np.ndarray, pools: list[np.ndarray]) -> list[np.ndarray]:
+    """Ranks of the relevant candidates in each pool (columns), for the questions that have any there."""
+    relevant = [
+        [encoded.column[i] for i in encoded.corpus.relevant.get(encoded.corpus.questions[n].id, ()) if i in encoded.column]
+        for n in numbers
+    ]
+    found: list[list[np.ndarray]] = [[] for _ in pools]
+    inside = [{int(c): j for j, c in enumerate(pool)} for pool in pools]
+    places = [[[where[c] for c in columns if c in where] for columns in relevant] for where in inside]
+    most = [max((len(p) for p in of_pool), default=0) for of_pool in places]
+    for part in chunks(len(numbers)):
+        scores = encoded.scores(numbers[part])
+        for k, pool in enumerate(pools):
+            some = places[k][part]
+            have = [i for i, p in enumerate(some) if p]
+            if have:
+                padded = np.full((len(have), most[k]), -1)
+                for row, i in enumerate(have):
+                    padded[row, : len(some[i])] = some[i]
+                found[k].append(rank_relevant(scores[have][:, pool], padded))
+    return [np.concatenate(parts) if parts else np.empty((0, 0)) for parts in found]
+
+
+def main_score(rows: Sequence[Row], metric: str, variant: str = "multi") -> float:
+    """Mean over question languages (or pairs) of one variant; NaN without such rows."""
+    values = [row.value for row in rows if row.metric == metric and row.variant == variant]
+    return float(np.mean(values)) if values else float("nan")
+
+
+def top_candidates(encoded: EncodedCorpus, depth: int) -> Iterator[tuple[int, list[tuple[str, float]]]]:
+    """The best candidates of the multilingual pool per question, ordered by (-score, id).
+
+    Yields:
+        (number of the question, [(candidate id, score), ...])
+    """
+    ids = [c.id for c in encoded.candidates]
+    depth = min(depth, len(ids))
+    for part in chunks(len(encoded.corpus.questions)):
+        numbers = np.arange(part.start, part.stop)
+        for number, row in zip(numbers, encoded.scores(numbers), strict=True):
+            # All that tie with the last place, then a stable sort: columns are in order of id.
+            last = np.partition(row, -depth)[-depth]
+            columns = np.flatnonzero(row >= last)
+            best = columns[np.argsort(-row[columns], kind="stable")][:depth]
+            yield int(number), [(ids[j], float(row[j])) for j in best]

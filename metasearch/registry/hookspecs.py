@@ -1,0 +1,64 @@
+"""The hooks that a plugin may implement, one per kind of component.
+
+A plugin is a module named by an entry point of the group ``metasearch.plugins``:
+
+    [project.entry-points."metasearch.plugins"]
+    foo = "metasearch_foo.plugin"
+
+with functions such as
+
+    from metasearch import Component, hookimpl
+
+    @hookimpl
+    def metasearch_register_loss():
+        return [Component("margin-free", "metasearch_foo.loss:MarginFreeLoss", "A loss without a margin.")]
+
+All hooks are called once per process, when a component is first looked up, never for ``--help``. The module must be
+light: do not import torch, transformers or faiss at its top; name the class in ``Component.target`` and it is imported when it
+is used. Return a list of :class:`~metasearch.registry.Component`; None or an empty list contributes nothing.
+All hooks exist since version 0.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pluggy
+
+from metasearch.registry.component import Component
+
+PROJECT = "metasearch"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+Components = Sequence[Component] | None
+
+
+@hookspec
+def metasearch_register_encoder() -> Components:  # type: ignore[empty-body]
+    """Contribute encoders (``encoder=NAME``): subclasses of :class:`metasearch.core.Encoder`."""
+
+
+@hookspec
+def metasearch_register_algo() -> Components:  # type: ignore[empty-body]
+    """Contribute meta-algorithms (``algo=NAME``): subclasses of :class:`metasearch.core.MetaAlgorithm`."""
+
+
+@hookspec
+def metasearch_register_sampler() -> Components:  # type: ignore[empty-body]
+    """Contribute episode samplers (``sampler=NAME``): subclasses of :class:`metasearch.core.EpisodeSampler`."""
+
+
+@hookspec
+def metasearch_register_loss() -> Components:  # type: ignore[empty-body]
+    """Contribute losses (``loss=NAME``): subclasses of :class:`metasearch.core.Loss`."""
+
+
+@hookspec
+def metasearch_register_data() -> Components:  # type: ignore[empty-body]
+    """Contribute data sets (``data=NAME``): subclasses of :class:`metasearch.core.Dataset`."""
+
+
+@hookspec
+def metasearch_register_metric() -> Components:  # type: ignore[empty-body]
+    """Contribute metrics (``metric=NAME``): subclasses of :class:`metasearch.core.Metric`."""

@@ -1,0 +1,134 @@
+"""The files of a run."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from metasearch.errors import ConfigError
+from metasearch.evaluation import EncodedCorpus, top_candidates
+
+if TYPE_CHECKING:
+    import torch
+
+SCHEMA = 1
+
+
+class RunFolder:
+    """A run's folder: ``config.yaml``, ``manifest.json``, ``log.jsonl``, ``checkpoints/``, ``model/``, ``results.json``,
+    ``run.trec``, ``qrels.trec``.
+
+    Files appear whole or not at all: each is written beside its place and then renamed.
+
+    Args:
+        path: the folder; made when first written to.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, path: Path) -> RunFolder:
+        """Make a new run folder.
+
+        Raises:
+            ConfigError: it exists and is not an empty folder, or cannot be made.
+        """
+        cls.check_free(path)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            (path / ".writable").touch()
+            (path / ".writable").unlink()
+        except OSError as error:
+            raise ConfigError(f"out={path}: cannot be written: {error.strerror or error}") from error
+        return cls(path)
+
+    @staticmethod
+    def check_free(path: Path) -> None:
+        """Refuse a path that holds something.
+
+        Raises:
+            ConfigError: it exists and is not an empty folder.
+        """
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise ConfigError(f"out={path}: already exists and is not empty; a run never overwrites: choose another folder")
+
+    def part(self, name: str) -> RunFolder:
+        """A folder inside, such as ``fold-3``."""
+        found = RunFolder(self.path / name)
+        found.path.mkdir(parents=True, exist_ok=True)
+        return found
+
+    @property
+    def model(self) -> Path:
+        """Where the trained model is saved."""
+        return self.path / "model"
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text file, whole."""
+        target = self.path / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(target.name + ".partial")
+        with partial.open("w", encoding="utf-8", errors="surrogatepass", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(target)
+
+    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write a JSON file, indented."""
+        self.write_text(name, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+    def log(self, record: Mapping[str, Any]) -> None:
+        """Append one line to ``log.jsonl``."""
+        with (self.path / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+    def save_checkpoint(self, name: str, tensors: Mapping[str, torch.Tensor], progress: Mapping[str, Any]) -> None:
+        """Write ``checkpoints/NAME.safetensors`` and ``checkpoints/NAME.json``, each whole."""
+        from safetensors.torch import save_file
+
+        folder = self.path / "checkpoints"
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = folder / f"{name}.safetensors.partial"
+        save_file({key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}, str(partial))
+        partial.replace(folder / f"{name}.safetensors")
+        self.write_json(f"checkpoints/{name}.json", progress)
+
+    def load_checkpoint(self, name: str) -> dict[str, torch.Tensor]:
+        """Read ``checkpoints/NAME.safetensors``."""
+        from safetensors.torch import load_file
+
+        return load_file(str(self.path / "checkpoints" / f"{name}.safetensors"))
+
+    def drop_checkpoint(self, name: str) -> None:
+        """Remove the weights of a checkpoint (its JSON stays): ``model/`` holds them now."""
+        (self.path / "checkpoints" / f"{name}.safetensors").unlink(missing_ok=True)
+
+    def write_trec(self, encoded: EncodedCorpus, depth: int, tag: str) -> None:
+        """Write ``run.trec`` (``qid Q0 docid rank score tag``) and ``qrels.trec`` of the multilingual pool.
+
+        A question's id is ``LANGUAGE-ID``, because the same question occurs in several languages.
+        """
+        questions = [trec_word(f"{q.language}-{q.id}") for q in encoded.corpus.questions]
+        lines = (
+            f"{questions[number]} Q0 {trec_word(candidate)} {rank} {score:.9g} {tag}\n"
+            for number, best in top_candidates(encoded, depth)
+            for rank, (candidate, score) in enumerate(best, 1)
+        )
+        self.write_text("run.trec", "".join(lines))
+        self.write_text("qrels.trec", "".join(_qrels(encoded, questions)))
+
+
+def _qrels(encoded: EncodedCorpus, questions: Sequence[str]) -> Iterable[str]:
+    for name, question in zip(questions, encoded.corpus.questions, strict=True):
+        for candidate in sorted(encoded.corpus.relevant.get(question.id, ())):
+            yield f"{name} 0 {trec_word(candidate)} 1\n"
+
+
+def trec_word(name: str) -> str:
+    """An id as one word: TREC files are split at white space."""
+    return "_".join(name.split()) or "_"

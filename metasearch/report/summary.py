@@ -1,0 +1,110 @@
+"""From score rows to the figures that people compare: means per variant and supervision, over languages and folds."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from metasearch.evaluation import Row
+from metasearch.evaluation.evaluate import VARIANTS
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Mean over languages (or pairs) within a fold, then mean and standard deviation over folds.
+
+    Attributes:
+        mean: 0..1; NaN where there are no rows.
+        std: over folds; None with one fold.
+        folds: the per-fold means.
+    """
+
+    mean: float
+    std: float | None
+    folds: tuple[float, ...]
+
+    def shown(self) -> str:
+        """x 100, with one decimal, as on screen."""
+        if math.isnan(self.mean):
+            return "-"
+        return f"{100 * self.mean:.1f}" + ("" if self.std is None else f" ± {100 * self.std:.1f}")
+
+
+def summarise(
+    rows: Sequence[Row],
+    metric: str,
+    variant: str,
+    supervision: str | None = None,
+    query_language: str | None = None,
+) -> Summary:
+    """Summarise the rows of one metric and variant, of one degree of supervision or question language if given."""
+    per_fold: dict[int | None, list[float]] = {}
+    for row in rows:
+        if (
+            row.metric == metric
+            and row.variant == variant
+            and supervision in (None, row.supervision)
+            and query_language in (None, row.query_language)
+        ):
+            per_fold.setdefault(row.fold, []).append(row.value)
+    means = tuple(statistics.fmean(values) for values in per_fold.values())
+    if not means:
+        return Summary(math.nan, None, ())
+    return Summary(statistics.fmean(means), statistics.stdev(means) if len(means) > 1 else None, means)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table for any outlet: terminal, Markdown, model card."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def markdown(self) -> str:
+        """As a GitHub table."""
+        lines = [self.header, tuple("---" if i == 0 else "---:" for i in range(len(self.header))), *self.rows]
+        return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def score_table(before: Sequence[Row], after: Sequence[Row], metric: str, trained: bool) -> Table:
+    """Scores per question language and variant; before and after training where both are there.
+
+    Bilingual scores are means over the other languages' pools.
+    """
+    variants = [v for v in VARIANTS if any(row.variant == v for row in after)]
+    both = trained and bool(before)
+    header = ["questions in"]
+    for variant in variants:
+        header += [f"{variant} before", f"{variant} after"] if both else [variant]
+    supervision = {row.query_language: row.supervision for row in after if row.variant in ("multi", "mono")}
+    languages = sorted({row.query_language for row in after}, key=lambda l: (supervision.get(l, ""), l))
+    base = _relabelled(before, after)
+    body: list[tuple[str, ...]] = []
+
+    def line(title: str, supervision: str | None = None, query_language: str | None = None) -> None:
+        cells = [title]
+        for variant in variants:
+            if both:
+                cells.append(summarise(base, metric, variant, supervision, query_language).shown())
+            cells.append(summarise(after, metric, variant, supervision, query_language).shown())
+        body.append(tuple(cells))
+
+    for language in languages:
+        mark = f" ({supervision[language]})" if trained and language in supervision else ""
+        line(language + mark, query_language=language)
+    if trained and len(set(supervision.values())) > 1:
+        for degree in sorted(set(supervision.values())):
+            line(f"mean, {degree}", degree)
+    line("mean")
+    return Table(f"{metric} x 100", tuple(header), tuple(body))
+
+
+def _relabelled(before: Sequence[Row], after: Sequence[Row]) -> list[Row]:
+    """The untrained encoder's rows with the degree of supervision that they have after training."""
+    degree = {(r.variant, r.query_language, r.candidate_languages): r.supervision for r in after}
+    return [
+        replace(r, supervision=degree.get((r.variant, r.query_language, r.candidate_languages), r.supervision)) for r in before
+    ]

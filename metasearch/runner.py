@@ -1,0 +1,436 @@
+"""The way of the data, top to bottom: config, data set, splits, episodes, algorithm, evaluation, report."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from metasearch.algorithm import Learner, Progress, Trainer, TrainingPlan
+from metasearch.config import Config, compose
+from metasearch.core import Corpus, Dataset, Encoder, EpisodeSampler, Loss, MetaAlgorithm, Metric
+from metasearch.dataset import Split, make_splits
+from metasearch.episodes import EpisodeStream, Mode, parse_mode
+from metasearch.errors import ConfigError
+from metasearch.evaluation import EncodedCorpus, Row, encode_corpus, evaluate_corpus, main_score
+from metasearch.report import Reporter, RunFolder, summarise
+from metasearch.report.manifest import manifest
+from metasearch.report.model_card import model_card
+
+MODES_OF_FOLD_NONE = "data.fold=none leaves nothing to train on; use data.fold=0 to 4 or all, or algo=zero-shot"
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run or an evaluation found.
+
+    Attributes:
+        path: the run folder; None for an evaluation that was not asked to write one.
+        config: the resolved configuration.
+        rows: scores after training, all folds.
+        before: scores of the untrained encoder; empty if not asked for, or if nothing was trained.
+        metric: name of the main metric, for example ``"map@20"``.
+        timings: stage -> seconds.
+        counts: what the data held.
+    """
+
+    path: Path | None
+    config: Config
+    rows: tuple[Row, ...]
+    before: tuple[Row, ...]
+    metric: str
+    timings: Mapping[str, float]
+    counts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def main_score(self) -> dict[str, Any]:
+        """Mean of the main metric over question languages in the multilingual pool (or the first variant scored)."""
+        variants = [v for v in ("multi", "bi", "mono") if any(r.variant == v for r in self.rows)]
+        summary = summarise(self.rows, self.metric, variants[0]) if variants else None
+        return {
+            "metric": self.metric,
+            "variant": variants[0] if variants else None,
+            "split": self.rows[0].split if self.rows else None,
+            "value": summary.mean if summary else None,
+            "std": summary.std if summary else None,
+            "folds": list(summary.folds) if summary else [],
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of ``results.json``."""
+        return {
+            "schema": 1,
+            "main_score": self.main_score,
+            "scores": [row.to_json() for row in self.rows],
+            "baseline_scores": [row.to_json() for row in self.before],
+            "timings": {name: round(seconds, 3) for name, seconds in self.timings.items()},
+            "data": dict(self.counts),
+        }
+
+
+def run(*words: str, file: str | Path | None = None, reporter: Reporter | None = None) -> RunResult:
+    """Train and evaluate: what ``metasearch run`` does.
+
+    Args:
+        words: overrides, ``"algo=maml"``, ``"train.tasks=8"``, ...; see :func:`metasearch.compose`.
+        file: a YAML configuration file.
+        reporter: is told how it goes; None: silence.
+
+    Returns:
+        Scores; the trained model is in ``result.path / "model"``.
+
+    Raises:
+        MetasearchError: with a message for the user; nothing has been written if config or data are at fault.
+    """
+    config = compose(*words, file=file)
+    return run_config(config, reporter or Reporter(), _command("run", words, file))
+
+
+def run_config(config: Config, reporter: Reporter, command: str) -> RunResult:
+    """Run a composed configuration (see :func:`run`)."""
+    clock = _Clock()
+    # Everything that can be wrong with the input is found before anything is written.
+    algorithm: MetaAlgorithm = config.create("algo")
+    mode = _mode(config, algorithm)
+    metric: Metric = config.create("metric")
+    dataset: Dataset = config.create("data")
+    with clock("read_data"):
+        corpus = dataset.load()
+        splits = make_splits(corpus, config["data.fold"], config["seed"])
+    streams = [_streams(config, mode, split) if algorithm.trains else {} for split in splits]
+    out = Path(config["out"] or _default_out(config))
+    RunFolder.check_free(out)
+    device = _device(config["device"])
+    loss: Loss = config.create("loss")
+    with clock("load_model"):
+        encoder: Encoder = config.create("encoder")
+        encoder.to(device, config["precision"])
+    _check_kinds(config, algorithm, encoder, loss, dataset)
+    folder = RunFolder.create(out)
+
+    folder.write_text("config.yaml", config.to_yaml())
+    about = manifest(config, command, device)
+    about["data"] = {"name": corpus.name, "fingerprint": corpus.fingerprint, **_counts(corpus, splits)}
+    folder.write_json("manifest.json", {**about, "encoder": encoder.describe()})
+    _warn_of_problems(corpus, reporter)
+
+    seen = sorted(mode.languages) if mode else []
+    torch.manual_seed(config["seed"])
+    initial = {n: p.detach().clone() for n, p in encoder.parameters().items()} if len(splits) > 1 else {}
+    rows: list[Row] = []
+    before: list[Row] = []
+    for split, sources in zip(splits, streams, strict=True):
+        part = folder if len(splits) == 1 else folder.part(f"fold-{split.fold}")
+        if initial:
+            encoder.load_parameters(initial)
+        scorer = _Scorer(config, encoder, metric, seen, reporter)
+        if algorithm.trains:
+            if config["eval.baseline"]:
+                with clock("score_before"):
+                    before += scorer.rows(split.test, split, "scoring the untrained encoder")[0]
+            with clock("train"):
+                progress = _train(config, algorithm, Learner(encoder, loss), sources, split, scorer, part, reporter)
+            part.write_json("checkpoints/progress.json", {**progress.__dict__})
+        with clock("score_after"):
+            after, encoded = scorer.rows(split.test, split, "scoring the encoder")
+        rows += after
+        part.write_trec(encoded, config["eval.run_depth"], "metasearch")
+        with clock("save_model"):
+            of_fold = [row for row in before if row.fold == split.fold]
+            card = _card(config, command, dataset, algorithm, mode, corpus, of_fold, after, metric, encoder)
+            encoder.save(part.model, card)
+            part.drop_checkpoint("best")
+    folder.write_json("manifest.json", {**about, "encoder": encoder.describe(), "languages_seen": seen})
+    result = RunResult(out, config, tuple(rows), tuple(before), metric.primary, clock.seconds, about["data"])
+    folder.write_json("results.json", result.to_json())
+    return result
+
+
+def evaluate(
+    model: str, *words: str, file: str | Path | None = None, reporter: Reporter | None = None
+) -> RunResult:
+    """Score a model, without training: what ``metasearch evaluate`` does.
+
+    Args:
+        model: a built-in name, a SentenceTransformer folder, a hub name, or a run folder (then its configuration and fold hold
+            unless ``words`` say otherwise).
+        words: overrides. Without a run, ``data.fold`` is ``none``: everything is scored.
+        file: a YAML configuration file.
+        reporter: is told how it goes; None: silence.
+
+    Returns:
+        Scores; nothing is written unless ``out=`` is given.
+    """
+    reporter = reporter or Reporter()
+    run_folder = Path(model).expanduser()
+    seen: list[str] = []
+    if (run_folder / "config.yaml").is_file():
+        if not (run_folder / "model").is_dir():
+            inside = sorted(p.parent.name for p in run_folder.glob("*/model"))
+            raise ConfigError(
+                f"{model}: this run has no model/ folder; "
+                + (f"name one of its folds' models: {', '.join(f'{model}/{p}/model' for p in inside)}" if inside else "it did not finish")
+            )
+        file = file or run_folder / "config.yaml"
+        seen = _seen_by(run_folder)
+        source = str(run_folder / "model")
+        words = ("algo=zero-shot", "mode=null", "out=null", f"encoder.model='{source}'", *words)
+        config = compose(*words, file=file)
+    else:
+        words = ("algo=zero-shot", f"encoder.model='{model}'", *words)
+        config = compose(*words, file=file, defaults={"data.fold": "none"})
+    if config.components["algo"].name != "zero-shot":
+        raise ConfigError(f"algo={config['algo.name']}: evaluate does not train; use metasearch run")
+    if config["out"] is not None:
+        return run_config(config, reporter, _command("evaluate", (model, *words[2:]), None))
+    clock = _Clock()
+    metric: Metric = config.create("metric")
+    dataset: Dataset = config.create("data")
+    with clock("read_data"):
+        corpus = dataset.load()
+        splits = make_splits(corpus, config["data.fold"], config["seed"])
+    device = _device(config["device"])
+    with clock("load_model"):
+        encoder: Encoder = config.create("encoder")
+        encoder.to(device, config["precision"])
+    _warn_of_problems(corpus, reporter)
+    scorer = _Scorer(config, encoder, metric, seen, reporter)
+    rows: list[Row] = []
+    with clock("score"):
+        for split in splits:
+            rows += scorer.rows(split.test, split, "scoring the encoder")[0]
+    return RunResult(None, config, tuple(rows), (), metric.primary, clock.seconds, _counts(corpus, splits))
+
+
+# -- stages --------------------------------------------------------------------------------------------------------------
+
+
+def _train(
+    config: Config,
+    algorithm: MetaAlgorithm,
+    learner: Learner,
+    streams: Mapping[str, EpisodeStream],
+    split: Split,
+    scorer: _Scorer,
+    folder: RunFolder,
+    reporter: Reporter,
+) -> Progress:
+    """Train, keep the best checkpoint on dev (or the last), and leave the encoder at it."""
+    plan = TrainingPlan(
+        config["train.tasks"],
+        config["valid.tasks"],
+        config["train.epochs"],
+        config["train.patience"],
+        config["train.eval_every"],
+    )
+    algorithm.start(learner)
+    keep_best = config["train.keep"] == "best"
+    with reporter.stage("training", plan.steps(algorithm.meta_batch_size)) as stage:
+
+        def on_step(record: dict[str, Any]) -> None:
+            folder.log({"fold": split.fold, **record})
+            dev = f"  dev {100 * record['dev']:.1f}" if "dev" in record else ""
+            rate = record["tasks"] / record["seconds"]
+            stage.advance(1, f"{record['phase']}  loss {record['loss']:.4f}  {rate:.2g} tasks/s{dev}")
+
+        def on_best(progress: Progress) -> None:
+            if keep_best:
+                folder.save_checkpoint("best", learner.encoder.parameters(), {**progress.__dict__})
+
+        trainer = Trainer(
+            algorithm, streams, plan, lambda: scorer.dev(split) if len(split.dev.questions) else 0.0, on_step, on_best
+        )
+        progress = trainer.run()
+    if keep_best and progress.best_step not in (-1, progress.step):
+        learner.encoder.load_parameters(folder.load_checkpoint("best"))
+    return progress
+
+
+@dataclass
+class _Scorer:
+    """Scores the encoder as it is."""
+
+    config: Config
+    encoder: Encoder
+    metric: Metric
+    seen: Sequence[str]
+    reporter: Reporter
+
+    def rows(self, corpus: Corpus, split: Split, title: str) -> tuple[list[Row], EncodedCorpus]:
+        total = len({q.text for q in corpus.questions}) + len({c.text for c in corpus.candidates})
+        with self.reporter.stage(title, total) as stage:
+            encoded = encode_corpus(self.encoder, corpus, self.config["eval.batch_size"], stage.advance)
+        variants = self.config["eval.variants"]
+        return evaluate_corpus(encoded, self.metric, variants, self.seen, split.test_name, split.fold), encoded
+
+    def dev(self, split: Split) -> float:
+        """The main metric on the dev split's multilingual pool."""
+        encoded = encode_corpus(self.encoder, split.dev, self.config["eval.batch_size"])
+        score = main_score(evaluate_corpus(encoded, self.metric, ("multi",)), self.metric.primary)
+        return score if self.metric.higher_is_better else -score
+
+
+# -- checks --------------------------------------------------------------------------------------------------------------
+
+
+def _mode(config: Config, algorithm: MetaAlgorithm) -> Mode | None:
+    if not algorithm.trains:
+        return None
+    name = config["algo.name"]
+    if config["data.fold"] == "none":
+        raise ConfigError(f"algo={name}: {MODES_OF_FOLD_NONE}")
+    if config["mode"] is None:
+        raise ConfigError(f"mode=null: algo={name} needs a transfer mode or an arrangement, for example mode=mono-bi")
+    mode = parse_mode(config["mode"])
+    if algorithm.sets is not None and mode.length != algorithm.sets:
+        raise ConfigError(
+            f"mode={config['mode']}: a chain of {mode.length} sets ({mode.train.chains[0]}), "
+            f"but algo={name} takes chains of {algorithm.sets}"
+        )
+    return mode
+
+
+def _streams(config: Config, mode: Mode | None, split: Split) -> dict[str, EpisodeStream]:
+    assert mode is not None
+    sampler: EpisodeSampler = config.create("sampler")
+    parts = {"train": split.train}
+    if config["valid.tasks"]:
+        parts["valid"] = split.dev
+    streams = {
+        phase: EpisodeStream(corpus, mode.arrangement(phase), sampler, config["seed"], phase) for phase, corpus in parts.items()
+    }
+    for stream in streams.values():  # a split too small for its tasks is found now, not in an hour
+        for index in range(len(stream.arrangement.chains)):
+            stream.task(index)
+    return streams
+
+
+def _check_kinds(config: Config, algorithm: MetaAlgorithm, encoder: Encoder, loss: Loss, dataset: Dataset) -> None:
+    if encoder.kind != dataset.kind:
+        raise ConfigError(
+            f"encoder={config['encoder.name']} embeds {encoder.kind}, but data={config['data.name']} holds {dataset.kind}"
+        )
+    if algorithm.trains and loss.kind != encoder.kind:
+        raise ConfigError(
+            f"loss={config['loss.name']} takes {loss.kind}, but encoder={config['encoder.name']} gives {encoder.kind}"
+        )
+
+
+def _device(name: str) -> str:
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError(f"device={name}: this PyTorch sees no CUDA device; use device=auto or device=cpu")
+    return name
+
+
+# -- small things --------------------------------------------------------------------------------------------------------
+
+
+def _counts(corpus: Corpus, splits: Sequence[Split]) -> dict[str, Any]:
+    per_language = {
+        language: {
+            "questions": sum(q.language == language for q in corpus.questions),
+            "candidates": sum(c.language == language for c in corpus.candidates),
+        }
+        for language in corpus.languages
+    }
+    return {
+        "languages": per_language,
+        "skipped": sum(p.skipped for p in corpus.problems),
+        "problems": len(corpus.problems),
+        "splits": [
+            {
+                "fold": split.fold,
+                **{
+                    name: {"questions": len({q.id for q in part.questions}), "groups": len(part.groups)}
+                    for name, part in (("train", split.train), ("dev", split.dev), (split.test_name, split.test))
+                    if part.groups
+                },
+            }
+            for split in splits
+        ],
+    }
+
+
+def _warn_of_problems(corpus: Corpus, reporter: Reporter) -> None:
+    skipped = [p for p in corpus.problems if p.skipped]
+    if skipped:
+        reporter.warn(f"{corpus.name}: {len(skipped)} records left out, the first: {skipped[0]}")
+
+
+def _card(
+    config: Config,
+    command: str,
+    dataset: Dataset,
+    algorithm: MetaAlgorithm,
+    mode: Mode | None,
+    corpus: Corpus,
+    before: Sequence[Row],
+    after: Sequence[Row],
+    metric: Metric,
+    encoder: Encoder,
+) -> str:
+    from metasearch import __version__
+
+    about = encoder.describe()
+    return model_card(
+        base_model=str(about.get("model", config["encoder.name"])),
+        command=command,
+        data_name=corpus.name,
+        data_citation=dataset.citation,
+        algorithm=config["algo.name"],
+        algorithm_citation=algorithm.citation,
+        mode=config["mode"] or "none",
+        languages=corpus.languages,
+        trained_on=sorted(mode.languages) if mode else [],
+        before=before,
+        after=after,
+        metric=metric.primary,
+        encoder=about,
+        version=__version__,
+    )
+
+
+def _seen_by(run_folder: Path) -> list[str]:
+    try:
+        content = json.loads((run_folder / "manifest.json").read_text(encoding="utf-8"))
+        return [str(language) for language in content.get("languages_seen", [])]
+    except (OSError, ValueError, AttributeError):
+        return []
+
+
+def _default_out(config: Config) -> str:
+    stem = f"runs/{datetime.now():%Y%m%d-%H%M%S}-{config['algo.name']}"
+    path, number = stem, 1
+    while Path(path).exists():
+        number += 1
+        path = f"{stem}-{number}"
+    return path
+
+
+def _command(name: str, words: Sequence[str], file: str | Path | None) -> str:
+    return shlex.join(["metasearch", name, *words, *(["--config", str(file)] if file else [])])
+
+
+class _Clock:
+    """Seconds per stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        begin = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - begin

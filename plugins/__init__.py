@@ -1,0 +1,1 @@
+"""The components that metasearch ships, as a plugin like any other (entry point ``shipped``)."""

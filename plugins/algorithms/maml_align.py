@@ -1,0 +1,173 @@
+"""MAML-Align: a teacher X -> Y and a student Y -> Z, aligned on Y (paper, Algorithm 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from metasearch.algorithm import Learner, OuterLoop, Params, adapt
+from metasearch.algorithm.outer_loop import copy_into, decay_groups
+from metasearch.core import Task, TripletEmbeddings
+from metasearch.errors import ConfigError
+
+X, Y, Z = 0, 1, 2
+
+
+class MAMLAlign(OuterLoop):
+    """Two inner loops per task, and a loss that pulls the student to the teacher on the examples they share.
+
+    Args:
+        inner_steps: n, the teacher's steps on S^X (paper: 5).
+        student_inner_steps: n', the student's steps on S^Y (paper: 1).
+        inner_lr: alpha, of both (paper: 1e-3).
+        outer_lr: beta (paper: 1e-5).
+        student_outer_lr: beta', for ``student="separate"``; None: the same as ``outer_lr``.
+        order: ``"second"`` or ``"first"``.
+        meta_batch_size: b (paper: 4).
+        distill: L_kd. ``"kl"``: KL(teacher || student) between softmax(similarity / temperature) over the candidates of each
+            Y example, meaned over examples and summed over tasks; ``"kl-losses"``: KL between the softmaxed vectors of
+            per-task losses on Y; ``"mse-losses"``: squared difference of the summed losses on Y (the authors' code).
+        kd_weight: lambda (paper: 0.5). 0 gives the mean of two MAMLs.
+        temperature: tau of ``distill="kl"``.
+        student: ``"shared"``: one theta (line 10 of Algorithm 3); ``"separate"``: the student has its own theta', which is
+            what is evaluated and saved.
+        detach_teacher: the distillation loss teaches the student only.
+        keep_graphs: of how many last inner steps the graph is kept (None: all): more memory, less time.
+        weight_decay: AdamW's, on matrices only.
+        dropout: leave dropout on inside episodes (forces ``keep_graphs=None``).
+
+    Reference: paper Algorithm 3; the readings of L_kd are settled in the documentation, because the paper's KL is taken
+    between two scalars.
+    """
+
+    sets = 3
+    citation = "M'hamdi et al. (2023), Multilingual Sentence-Level Semantic Search using Meta-Distillation Learning."
+
+    def __init__(
+        self,
+        inner_steps: int = 5,
+        student_inner_steps: int = 1,
+        inner_lr: float = 1e-3,
+        outer_lr: float = 1e-5,
+        student_outer_lr: float | None = None,
+        order: str = "second",
+        meta_batch_size: int = 4,
+        distill: str = "kl",
+        kd_weight: float = 0.5,
+        temperature: float = 0.05,
+        student: str = "shared",
+        detach_teacher: bool = True,
+        keep_graphs: int | None = 1,
+        weight_decay: float = 0.0,
+        dropout: bool = False,
+    ) -> None:
+        super().__init__(outer_lr, meta_batch_size, weight_decay, dropout)
+        if distill not in ("kl", *BATCH_DISTILL):
+            raise ConfigError(f"algo.distill={distill!r}: expected one of kl, {', '.join(BATCH_DISTILL)}")
+        self.inner_steps = inner_steps
+        self.student_inner_steps = student_inner_steps
+        self.inner_lr = inner_lr
+        self.student_outer_lr = outer_lr if student_outer_lr is None else student_outer_lr
+        self.order = order
+        self.distill = distill
+        self.kd_weight = kd_weight
+        self.temperature = temperature
+        self.separate = student == "separate"
+        self.detach_teacher = detach_teacher
+        self.keep_graphs = None if dropout else keep_graphs
+        self.second_order = order == "second" and max(inner_steps, student_inner_steps) > 0
+
+    def start(self, learner: Learner) -> None:
+        # What is evaluated and saved is the encoder itself, so the student is the encoder's own parameters.
+        self.theta_student = learner.encoder.parameters()
+        super().start(learner)
+
+    def initial_theta(self, learner: Learner) -> Params:
+        theta = super().initial_theta(learner)
+        return {n: p.detach().clone().requires_grad_() for n, p in theta.items()} if self.separate else theta
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        groups = super().parameter_groups()
+        if self.separate:
+            groups += decay_groups(self.theta_student, self.weight_decay, self.student_outer_lr)
+        return groups
+
+    # Algorithm 3, lines 4 to 10. A Task holds (S^X, Q^Y = S^Y, Q^Z): both task batches at once.
+    def meta_gradient(self, tasks: Sequence[Task]) -> dict[str, float]:
+        log = {"loss": 0.0, "task_loss": 0.0, "kd_loss": 0.0, "teacher_loss": 0.0, "student_loss": 0.0}
+        losses_on_y: list[tuple[Tensor, Tensor]] = []
+        waiting = torch.zeros((), device=self.learner.encoder.device)
+        for task in tasks:
+            f = self.learner.open(task)
+            # Line 6, INNER_LOOP(T_{X->Y}, theta, alpha, n), and line 7, INNER_LOOP(T_{Y->Z}, theta', alpha, n').
+            theta_j = self._inner_loop(f.loss_on(X), f.restrict(self.theta), self.inner_steps)
+            theta_student_j = self._inner_loop(f.loss_on(Y), f.restrict(self.theta_student), self.student_inner_steps)
+            teacher_y, student_y = f.embed(theta_j, Y), f.embed(theta_student_j, Y)
+            loss_y, loss_z = f.criterion(teacher_y), f.loss(theta_student_j, Z)
+            task_loss = (loss_y + loss_z) / 2  # line 8
+            log["task_loss"] += task_loss.item()
+            log["teacher_loss"] += loss_y.item()
+            log["student_loss"] += loss_z.item()
+            if self.distill == "kl":  # line 9, a sum over tasks: one task's graph at a time is in memory
+                kd_loss = kl_of_candidates(teacher_y, student_y, self.temperature, self.detach_teacher)
+                (task_loss + self.kd_weight * kd_loss).backward()  # line 10
+                log["kd_loss"] += kd_loss.item()
+            else:  # line 9 needs the losses of the whole batch
+                losses_on_y.append((loss_y, f.criterion(student_y)))
+                waiting = waiting + task_loss
+        if losses_on_y:
+            teacher, student = (torch.stack(column) for column in zip(*losses_on_y, strict=True))
+            kd_loss = BATCH_DISTILL[self.distill](teacher.detach() if self.detach_teacher else teacher, student)
+            (waiting + self.kd_weight * kd_loss).backward()  # line 10
+            log["kd_loss"] = kd_loss.item()
+        log["loss"] = log["task_loss"] + self.kd_weight * log["kd_loss"]
+        return {name: value / len(tasks) for name, value in log.items()}
+
+    def _inner_loop(self, loss: Callable[[Params], Tensor], theta: Params, steps: int) -> Params:
+        return adapt(loss, theta, steps, self.inner_lr, self.order, self.keep_graphs)
+
+    def state_dict(self) -> dict[str, Any]:
+        state = super().state_dict()
+        if self.separate:
+            state["theta_student"] = {n: p.detach() for n, p in self.theta_student.items()}
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        super().load_state_dict(state)
+        if self.separate:
+            copy_into(self.theta_student, state["theta_student"])
+
+
+def kl_of_candidates(
+    teacher: TripletEmbeddings, student: TripletEmbeddings, temperature: float, detach_teacher: bool = True
+) -> Tensor:
+    """KL(teacher || student) between softmax(similarity / tau) over each example's candidates, meaned over examples."""
+    target = teacher.similarities() / temperature
+    if detach_teacher:
+        target = target.detach()
+    return F.kl_div(
+        (student.similarities() / temperature).log_softmax(-1),
+        target.log_softmax(-1),
+        reduction="batchmean",
+        log_target=True,
+    )
+
+
+def kl_of_losses(teacher: Tensor, student: Tensor) -> Tensor:
+    """KL between the softmaxed vectors of per-task losses, shapes ``(b,)`` and ``(b,)`` -> scalar."""
+    return F.kl_div(student.log_softmax(0), teacher.log_softmax(0), reduction="sum", log_target=True)
+
+
+def mse_of_losses(teacher: Tensor, student: Tensor) -> Tensor:
+    """Squared difference of the summed losses, shapes ``(b,)`` and ``(b,)`` -> scalar."""
+    return (teacher.sum() - student.sum()).pow(2)
+
+
+BATCH_DISTILL: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "kl-losses": kl_of_losses,
+    "mse-losses": mse_of_losses,
+}

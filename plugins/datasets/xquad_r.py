@@ -1,0 +1,209 @@
+"""XQuAD-R: SQuAD-like JSON files, one per language, whose sentences are the candidates (LAReQA)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from metasearch import Corpus, Dataset
+from metasearch.core import Candidate, Problem, Question
+from metasearch.errors import DataError, did_you_mean
+
+
+class XQuADR(Dataset):
+    """LAReQA's XQuAD-R, or any files in its format.
+
+    A folder holds one ``LANGUAGE.json`` per language: ``data[].paragraphs[]`` with ``context``, ``sentences``, ``sentence_breaks``
+    (``[start, end)`` character offsets into the context) and ``qas[]`` (``id``, ``question``, ``answers[0].answer_start``). Every
+    sentence is a candidate; it is relevant to a question when the answer starts inside it; the same ``id`` in two languages is the
+    same question. A question whose answer starts in no sentence is left out and listed in ``Corpus.problems``.
+
+    Args:
+        path: the folder.
+        languages: which languages to read; None: all that are there.
+        context: encode a candidate as ``sentence + " " + paragraph`` (the paper) instead of the sentence alone.
+
+    Reference: Roy et al. 2020 (LAReQA); spec section 2.
+    """
+
+    citation = "Roy et al. (2020), LAReQA: Language-Agnostic Answer Retrieval from a Multilingual Pool."
+    license = "CC BY-SA 4.0"
+    name = "xquad-r"
+
+    def __init__(self, path: str | None = None, languages: Sequence[str] | None = None, context: bool = False) -> None:
+        self.path = path
+        self.languages = None if languages is None else list(languages)
+        self.context = context
+
+    def folder(self) -> Path:
+        """The folder to read."""
+        if self.path is None:
+            raise DataError(f"data.path is not set: data={self.name} needs the folder that holds ar.json, de.json, ...")
+        return Path(self.path).expanduser()
+
+    def load(self) -> Corpus:
+        folder = self.folder()
+        if not folder.is_dir():
+            raise DataError(f"data.path={folder}: {'not a folder' if folder.exists() else 'no such folder'}")
+        there = {file.stem: file for file in sorted(folder.glob("*.json"))}
+        if not there:
+            raise DataError(f"data.path={folder}: no LANGUAGE.json files in it, such as ar.json")
+        for language in self.languages or ():
+            if language not in there:
+                raise DataError(
+                    f"data.languages: {folder} has no language {language!r}; {did_you_mean(language, there)}"
+                    f"it has {', '.join(there)}"
+                )
+        reader = _Reader(self.context)
+        for language in sorted(self.languages or there):
+            reader.read(language, there[language])
+        return Corpus(self.name, tuple(reader.questions), tuple(reader.candidates), reader.judgements(), tuple(reader.problems))
+
+
+class _Reader:
+    """Collects records over files; checks every field before it is used."""
+
+    def __init__(self, context: bool) -> None:
+        self.context = context
+        self.questions: list[Question] = []
+        self.candidates: list[Candidate] = []
+        self.problems: list[Problem] = []
+        self.relevant: dict[str, set[str]] = {}
+        self.groups: dict[str, tuple[str, str]] = {}  # question id -> (group, file)
+
+    def judgements(self) -> dict[str, frozenset[str]]:
+        return {question_id: frozenset(ids) for question_id, ids in self.relevant.items()}
+
+    def read(self, language: str, file: Path) -> None:
+        self.language, self.file = language, file
+        try:
+            self.raw = file.read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise DataError(f"{file}: not UTF-8 text (byte {error.start})") from error
+        except OSError as error:
+            raise DataError(f"{file}: cannot be read: {error.strerror or error}") from error
+        try:
+            content = json.loads(self.raw)
+        except json.JSONDecodeError as error:
+            raise DataError(f"{file}:{error.lineno}: not valid JSON: {error.msg} (column {error.colno})") from error
+        except RecursionError as error:
+            raise DataError(f"{file}: not valid JSON: nested too deeply") from error
+        seen: set[str] = set()
+        for where, article in self._list(content, "", "data"):
+            group = where.removeprefix("data[").removesuffix("]").zfill(3)
+            for place, paragraph in self._list(article, where, "paragraphs"):
+                number = place[place.rindex("[") + 1 : -1].zfill(3)
+                self._paragraph(paragraph, place, group, f"{language}-{group}-{number}", seen)
+        if not seen:
+            raise DataError(f"{file}: holds no questions")
+
+    def _paragraph(self, paragraph: Any, where: str, group: str, prefix: str, seen: set[str]) -> None:
+        context = self._text(paragraph, where, "context")
+        sentences = [text for _, text in self._list(paragraph, where, "sentences")]
+        breaks = [span for _, span in self._list(paragraph, where, "sentence_breaks")]
+        if len(sentences) != len(breaks):
+            raise self._error(where, f"{len(sentences)} sentences but {len(breaks)} sentence_breaks")
+        spans: list[tuple[int, int]] = []
+        for i, (sentence, span) in enumerate(zip(sentences, breaks, strict=True)):
+            place = f"{where}.sentences[{i}]"
+            if not isinstance(sentence, str):
+                raise self._error(place, f"expected text, found {_kind(sentence)}")
+            if not (isinstance(span, list) and len(span) == 2 and all(_is_int(x) for x in span) and 0 <= span[0] <= span[1]):
+                raise self._error(f"{where}.sentence_breaks[{i}]", f"expected [start, end], found {json.dumps(span)[:60]}")
+            spans.append((span[0], span[1]))
+            if not sentence.strip():
+                self._problem(place, "empty sentence", skipped=True)
+                continue
+            if sentence != context[span[0] : span[1]]:
+                self._problem(place, "differs from the context at its sentence_breaks; the sentence is used")
+            text = f"{sentence} {context}" if self.context else sentence
+            self.candidates.append(Candidate(f"{prefix}-{i:03d}", self.language, text, group))
+        for place, qa in self._list(paragraph, where, "qas"):
+            self._question(qa, place, group, prefix, context, sentences, spans, seen)
+
+    def _question(
+        self,
+        qa: Any,
+        where: str,
+        group: str,
+        prefix: str,
+        context: str,
+        sentences: list[str],
+        spans: list[tuple[int, int]],
+        seen: set[str],
+    ) -> None:
+        question_id, text = self._text(qa, where, "id"), self._text(qa, where, "question")
+        if question_id in seen:
+            raise self._error(where, f"the id {question_id!r} stands twice in this file")
+        other_group, other_file = self.groups.setdefault(question_id, (group, str(self.file)))
+        if other_group != group:
+            raise self._error(
+                where,
+                f"question {question_id!r} is in article {int(group)} here but in article {int(other_group)} of {other_file}; "
+                "the same id must be the same question",
+            )
+        seen.add(question_id)
+        answers = list(self._list(qa, where, "answers"))
+        if not answers:
+            raise self._error(f"{where}.answers", "expected an answer, found none")
+        place, answer = answers[0]
+        start = answer.get("answer_start") if isinstance(answer, dict) else None
+        if not _is_int(start) or start is None:
+            raise self._error(f"{place}.answer_start", f"expected a whole number, found {_kind(start)}")
+        inside = [i for i, (begin, end) in enumerate(spans) if begin <= start < end and sentences[i].strip()]
+        if not text.strip():
+            self._problem(where, "empty question", skipped=True)
+            return
+        if not inside:
+            self._problem(place, f"answer_start {start} lies in no sentence", skipped=True)
+            return
+        answer_text = answer.get("text")
+        if isinstance(answer_text, str):
+            if context[start : start + len(answer_text)] != answer_text:
+                self._problem(place, "the answer's text is not what the context has at answer_start")
+            if start + len(answer_text) > spans[inside[0]][1]:
+                self._problem(place, "the answer runs past the end of its sentence")
+        self.questions.append(Question(question_id, self.language, text, group))
+        self.relevant.setdefault(question_id, set()).add(f"{prefix}-{inside[0]:03d}")
+
+    # -- checked access ------------------------------------------------------------------------------------------------
+
+    def _list(self, holder: Any, where: str, key: str) -> Iterator[tuple[str, Any]]:
+        found = self._field(holder, where, key)
+        if not isinstance(found, list):
+            raise self._error(_join(where, key), f"expected a list, found {_kind(found)}")
+        return ((f"{_join(where, key)}[{i}]", item) for i, item in enumerate(found))
+
+    def _text(self, holder: Any, where: str, key: str) -> str:
+        found = self._field(holder, where, key)
+        if not isinstance(found, str):
+            raise self._error(_join(where, key), f"expected text, found {_kind(found)}")
+        return found
+
+    def _field(self, holder: Any, where: str, key: str) -> Any:
+        if not isinstance(holder, dict):
+            raise self._error(where or "top level", f"expected an object, found {_kind(holder)}")
+        if key not in holder:
+            raise self._error(where or "top level", f"has no {key!r}; found {', '.join(map(repr, list(holder)[:8])) or 'nothing'}")
+        return holder[key]
+
+    def _error(self, where: str, what: str) -> DataError:
+        return DataError(f"{self.file}: {where}: {what}")
+
+    def _problem(self, where: str, what: str, skipped: bool = False) -> None:
+        self.problems.append(Problem(str(self.file), 0, where, what, skipped))
+
+
+def _join(where: str, key: str) -> str:
+    return f"{where}.{key}" if where else key
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _kind(value: Any) -> str:
+    names = {type(None): "nothing", bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list"}
+    return names.get(type(value), "an object")

@@ -1,0 +1,197 @@
+"""Everything metasearch ships: what it is called, where its class is, and what options it takes.
+
+This module is imported to list components and to validate options, so it must stay light: no torch here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from metasearch.registry import Component, hookimpl
+
+Schema = dict[str, Any]
+
+
+def _option(default: Any, description: str, **schema: Any) -> Schema:
+    return {**schema, "default": default, "description": description}
+
+
+def _number(default: float | None, description: str, **limits: Any) -> Schema:
+    return _option(default, description, type=["number", "null"] if default is None else "number", **limits)
+
+
+def _integer(default: int | None, description: str, **limits: Any) -> Schema:
+    return _option(default, description, type=["integer", "null"] if default is None else "integer", **limits)
+
+
+def _flag(default: bool, description: str) -> Schema:
+    return _option(default, description, type="boolean")
+
+
+def _text(default: str | None, description: str) -> Schema:
+    return _option(default, description, type=["string", "null"] if default is None else "string")
+
+
+def _languages() -> Schema:
+    return _option(
+        None,
+        "Languages to read, for example [ar,de]; null: all that are there.",
+        type=["array", "null"],
+        items={"type": "string"},
+        minItems=1,
+        uniqueItems=True,
+    )
+
+
+CONTEXT = _flag(False, "Encode a candidate as its sentence followed by its paragraph (the paper's setting).")
+
+ENCODER_OPTIONS: dict[str, Schema] = {
+    "model": _text("builtin:multilingual-e5-small", "Built-in name, local folder, or name on the model hub."),
+    "max_query_length": _integer(96, "Most tokens of a query, prompt included.", minimum=4),
+    "max_candidate_length": _integer(256, "Most tokens of a candidate, prompt included.", minimum=4),
+    "query_prompt": _text(None, "Text put before queries; null: the model's own."),
+    "candidate_prompt": _text(None, "Text put before candidates; null: the model's own."),
+}
+
+OUTER_OPTIONS: dict[str, Schema] = {
+    "meta_batch_size": _integer(4, "Tasks per outer update (b).", minimum=1),
+    "weight_decay": _number(0.0, "AdamW weight decay, on matrices only.", minimum=0),
+    "dropout": _flag(False, "Leave dropout on inside episodes."),
+}
+
+
+def _outer_lr(default: float) -> Schema:
+    return _number(default, "Outer rate (beta), AdamW.", minimum=0)
+
+
+INNER_OPTIONS: dict[str, Schema] = {
+    "inner_steps": _integer(5, "Inner steps (n; MAML-Align: the teacher's).", minimum=0),
+    "inner_lr": _number(1e-3, "Inner rate (alpha), SGD.", minimum=0),
+    "order": _option("second", "Gradients through the inner steps, or treating them as constants.", enum=["second", "first"]),
+    "keep_graphs": _option(
+        1,
+        "Of how many last inner steps the graph is kept: more memory, less time; null: all.",
+        type=["integer", "null"],
+        minimum=0,
+    ),
+}
+
+
+@hookimpl
+def metasearch_register_encoder() -> list[Component]:
+    return [
+        Component(
+            "triplet",
+            "metasearch_plugins.encoders.triplet:TripletEncoder",
+            "Question, positive and negative through one shared SentenceTransformer (asymmetric search).",
+            ENCODER_OPTIONS,
+        ),
+    ]
+
+
+@hookimpl
+def metasearch_register_algo() -> list[Component]:
+    return [
+        Component(
+            "zero-shot",
+            "metasearch_plugins.algorithms.zero_shot:ZeroShot",
+            "No training: the encoder as it is.",
+        ),
+        Component(
+            "fine-tune",
+            "metasearch_plugins.algorithms.fine_tune:FineTune",
+            "Ordinary training on the support and query examples of the meta-tasks.",
+            {"outer_lr": _outer_lr(5e-5), **OUTER_OPTIONS},
+            implies={"mode": "mono-bi"},
+        ),
+        Component(
+            "maml",
+            "metasearch_plugins.algorithms.maml:MAML",
+            "MAML from X to X', second order by default.",
+            {**INNER_OPTIONS, "outer_lr": _outer_lr(1e-5), **OUTER_OPTIONS},
+            implies={"mode": "trans"},
+        ),
+        Component(
+            "maml-align",
+            "metasearch_plugins.algorithms.maml_align:MAMLAlign",
+            "A teacher X -> Y and a student Y -> Z, aligned on Y by distillation.",
+            {
+                **INNER_OPTIONS,
+                "student_inner_steps": _integer(1, "The student's inner steps (n').", minimum=0),
+                "outer_lr": _outer_lr(1e-5),
+                "student_outer_lr": _number(None, "beta' for student=separate; null: outer_lr.", minimum=0),
+                "distill": _option("kl", "Distillation loss on Y.", enum=["kl", "kl-losses", "mse-losses"]),
+                "kd_weight": _number(0.5, "Weight of the distillation loss (lambda).", minimum=0),
+                "temperature": _number(0.05, "Temperature of distill=kl (tau).", exclusiveMinimum=0),
+                "student": _option("shared", "One theta, or a theta' of the student's own.", enum=["shared", "separate"]),
+                "detach_teacher": _flag(True, "The distillation loss teaches the student only."),
+                **OUTER_OPTIONS,
+            },
+            implies={"mode": "mono-bi-multi"},
+        ),
+    ]
+
+
+@hookimpl
+def metasearch_register_sampler() -> list[Component]:
+    return [
+        Component(
+            "random",
+            "metasearch_plugins.samplers.random:RandomSampler",
+            "Questions, positives and negatives drawn uniformly.",
+            {
+                "support_size": _integer(8, "Anchors in the support set (k).", minimum=1),
+                "query_size": _integer(4, "Anchors in each query set (q).", minimum=1),
+                "num_negatives": _integer(3, "Negatives per anchor.", minimum=1),
+            },
+        ),
+    ]
+
+
+@hookimpl
+def metasearch_register_loss() -> list[Component]:
+    return [
+        Component(
+            "triplet",
+            "metasearch_plugins.losses.triplet:TripletLoss",
+            "max(0, d(q, p) - d(q, n) + margin), averaged over triplets.",
+            {
+                "margin": _number(1.0, "Margin, in units of the distance.", minimum=0),
+                "distance": _option("euclidean", "Distance d.", enum=["euclidean", "cosine", "dot"]),
+            },
+        ),
+    ]
+
+
+@hookimpl
+def metasearch_register_data() -> list[Component]:
+    return [
+        Component(
+            "mini",
+            "metasearch_plugins.datasets.mini:Mini",
+            "A parallel question-answering corpus in eight languages that comes with the package.",
+            {"languages": _languages(), "context": CONTEXT},
+        ),
+        Component(
+            "xquad-r",
+            "metasearch_plugins.datasets.xquad_r:XQuADR",
+            "LAReQA's XQuAD-R, or any LANGUAGE.json files in its format.",
+            {
+                "path": _text(None, "Folder that holds ar.json, de.json, ..."),
+                "languages": _languages(),
+                "context": CONTEXT,
+            },
+        ),
+    ]
+
+
+@hookimpl
+def metasearch_register_metric() -> list[Component]:
+    return [
+        Component(
+            "map",
+            "metasearch_plugins.metrics.map:MeanAveragePrecision",
+            "Mean average precision with a cut-off, and without beside it.",
+            {"cutoff": _integer(20, "Ranks below it count nothing.", minimum=1)},
+        ),
+    ]
