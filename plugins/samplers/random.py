@@ -47,7 +47,7 @@ class RandomSampler(EpisodeSampler):
         return tuple(sets), 0
 
     def _example(
-        self, corpus: Corpus, link: Link, used: set[str], rng: np.random.Generator
+        self, corpus: Corpus, link: Link, used: set[str], need: int, rng: np.random.Generator
     ) -> TripletExample:
         questions, candidates = link.pairs[rng.integers(len(link.pairs))]
         question_language = questions[rng.integers(len(questions))]
