@@ -64,7 +64,7 @@ _HOMES = {
     "evaluate": "metasearch.runner",
     "run": "metasearch.runner",
 }
-__all__ = [*_HOMES, "__version__"]  # noqa: PLE0604 (names are resolved lazily)
+__all__ = [*_HOMES, "__version__"]
 
 
 def __getattr__(name: str) -> Any:

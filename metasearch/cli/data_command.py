@@ -61,7 +61,12 @@ def _dataset(path: str) -> Dataset:
     place = Path(path).expanduser()
     if not place.exists():
         raise DataError(f"{path}: no such file or folder")
-    return registry.create("data", "xquad-r", path=str(place))  # type: ignore[no-any-return]
+    with_path = [item for item in registry if item.kind == "data" and "path" in item.component.options]
+    for item in with_path:
+        if item.load().reads(place):
+            return item.load()(path=str(place))  # type: ignore[no-any-return]
+    formats = ", ".join(f"{item.name} ({item.component.summary})" for item in with_path)
+    raise DataError(f"{path}: no data set of a known format; known: {formats}; or a name: {', '.join(names)}")
 
 
 def description(corpus: Corpus) -> dict[str, Any]:

@@ -75,7 +75,13 @@ def show_component(kind: str, name: str, as_json: bool) -> None:
     for column in ("key", "default", "allowed", "what it does"):
         table.add_column(column, overflow="fold")
     for option, schema in options.items():
-        default = "null" if schema["default"] is None else str(schema["default"]).lower() if isinstance(schema["default"], bool) else str(schema["default"])
+        default = (
+            "null"
+            if schema["default"] is None
+            else str(schema["default"]).lower()
+            if isinstance(schema["default"], bool)
+            else str(schema["default"])
+        )
         table.add_row(f"{kind}.{option}", default, allowed(schema), schema.get("description", ""))
     if options:
         output.print(table)

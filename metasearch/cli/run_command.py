@@ -26,7 +26,7 @@ def run(words: list[str], file: Path | None, cfg: bool, as_json: bool, quiet: bo
     from metasearch.runner import run as run_it
 
     _still(os.environ)
-    reporter = console.reporter(quiet or as_json and not sys.stderr.isatty())
+    reporter = console.reporter(quiet or (as_json and not sys.stderr.isatty()))
     reporter.say(
         f"{config['algo.name']} on {config['data.name']}, encoder {config['encoder.model']}, "
         f"preset {config['preset']}" + (f", mode {config['mode']}" if config["mode"] else "")
@@ -42,7 +42,7 @@ def evaluate(model: str, words: list[str], file: Path | None, as_json: bool, qui
 
     _still(os.environ)
     warn_of_broken(registry)
-    reporter = console.reporter(quiet or as_json and not sys.stderr.isatty())
+    reporter = console.reporter(quiet or (as_json and not sys.stderr.isatty()))
     _show(evaluate_it(model, *words, file=file, reporter=reporter), as_json)
 
 

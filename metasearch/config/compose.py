@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -302,7 +302,12 @@ def allowed(schema: Mapping[str, Any]) -> str:
     types = schema.get("type", "any value")
     words = [_TYPES.get(t, f"a {t}") for t in ([types] if isinstance(types, str) else types)]
     said = " or ".join(words)
-    for key, word in (("minimum", "at least"), ("exclusiveMinimum", "above"), ("maximum", "at most"), ("exclusiveMaximum", "below")):
+    for key, word in (
+        ("minimum", "at least"),
+        ("exclusiveMinimum", "above"),
+        ("maximum", "at most"),
+        ("exclusiveMaximum", "below"),
+    ):
         if key in schema:
             said += f", {word} {schema[key]}"
     if "pattern" in schema:

@@ -14,7 +14,7 @@ from metasearch.errors import ConfigError
 class _Loader(yaml.SafeLoader):
     """YAML with version 1.2's idea of scalars: ``no`` is a string (Norwegian), ``1e-3`` is a number."""
 
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+    yaml_implicit_resolvers = {}  # noqa: RUF012 (PyYAML wants it so: its own resolvers are replaced)
 
 
 _Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))

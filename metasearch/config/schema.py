@@ -108,7 +108,7 @@ COMMON: dict[str, dict[str, dict[str, Any]]] = {
         "fold": {
             "enum": [0, 1, 2, 3, 4, "all", "none"],
             "default": 0,
-            "description": "Which of the five folds by article is the test split; all: each in turn; none: no split, score everything.",
+            "description": "Which of five folds by article is the test split; all: each in turn; none: score everything.",
         },
     },
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import ClassVar
 
 from metasearch.core.corpus import Corpus
@@ -25,6 +26,14 @@ class Dataset(ABC):
     kind: ClassVar[str] = "triplets"
     citation: ClassVar[str] = ""
     license: ClassVar[str] = ""
+
+    @classmethod
+    def reads(cls, path: Path) -> bool:
+        """Whether ``path`` looks like this data set's format, so that ``data.path`` can be given to it.
+
+        Used by ``metasearch data describe``; a look at names is enough. The default recognises nothing.
+        """
+        return False
 
     @abstractmethod
     def load(self) -> Corpus:

@@ -1,7 +1,7 @@
 """The notation of transfer modes: ``el_el -> el_ar -> el_{ar,el,hi} ; hi_hi -> hi_de -> hi_{ar,de,hi}``.
 
-``x_y`` is question language x, candidate language y; braces mean "drawn from several"; ``->`` goes from a support set to its query
-set (and on to the next); ``;`` separates alternatives, which tasks take in turn (paper, Table 4).
+``x_y`` is question language x, candidate language y; braces mean "drawn from several"; ``->`` goes from a support set to
+its query set (and on to the next); ``;`` separates alternatives, which tasks take in turn (paper, Table 4).
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ MODES: dict[str, str | tuple[str, str, str]] = {
     "mono-bi": _MONO_BI,
     "mono-multi": _MONO_MULTI,
     "bi-multi": _BI_MULTI,
-    "mixt": " ; ".join((_MONO_MONO, _MONO_BI, _MONO_MULTI, _BI_MULTI)),
+    "mixt": f"{_MONO_MONO} ; {_MONO_BI} ; {_MONO_MULTI} ; {_BI_MULTI}",
     "trans": (_MONO_BI, _BI_MULTI, _MONO_MULTI),
     "mono-bi-multi": "el_el -> el_ar -> el_{ar,el,hi} ; hi_hi -> hi_de -> hi_{ar,de,hi}",
 }
@@ -132,9 +132,7 @@ def parse_mode(text: str) -> Mode:
 
 def parse_arrangement(text: str) -> Arrangement:
     """Parse ``chain ; chain``, all chains of the same length (see :func:`parse_mode`)."""
-    chains = tuple(
-        Chain(tuple(_link(part, text) for part in line.split("->"))) for line in text.split(";") if line.strip()
-    )
+    chains = tuple(Chain(tuple(_link(part, text) for part in line.split("->"))) for line in text.split(";") if line.strip())
     if not chains:
         raise ConfigError(f"mode={text!r}: an arrangement is empty; expected for example 'el_el -> el_ar'")
     lengths = {len(chain.links) for chain in chains}

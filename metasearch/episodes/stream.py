@@ -27,9 +27,7 @@ class EpisodeStream:
         ConfigError: the arrangement names a language that the corpus lacks; the message lists those it has.
     """
 
-    def __init__(
-        self, corpus: Corpus, arrangement: Arrangement, sampler: EpisodeSampler, seed: int, phase: str
-    ) -> None:
+    def __init__(self, corpus: Corpus, arrangement: Arrangement, sampler: EpisodeSampler, seed: int, phase: str) -> None:
         missing = sorted(arrangement.languages - set(corpus.languages))
         if missing:
             raise ConfigError(

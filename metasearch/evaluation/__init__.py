@@ -1,6 +1,13 @@
 """Scores of an encoder on the language variants of a corpus."""
 
-from metasearch.evaluation.evaluate import EncodedCorpus, Row, encode_corpus, evaluate_corpus, main_score, top_candidates
+from metasearch.evaluation.evaluate import (
+    EncodedCorpus,
+    Row,
+    encode_corpus,
+    evaluate_corpus,
+    main_score,
+    top_candidates,
+)
 from metasearch.evaluation.ranking import rank_relevant
 
 __all__ = [

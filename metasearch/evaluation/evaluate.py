@@ -126,12 +126,13 @@ def evaluate_corpus(
     Returns:
         Rows in the order of variant, question language, pool, metric. A pool that answers none of the questions gives no row.
     """
-    languages = [l for l, columns in encoded.columns_of.items() if len(columns)]
+    languages = [language for language, columns in encoded.columns_of.items() if len(columns)]
     rows: list[Row] = []
     for question_language in encoded.corpus.languages:
         numbers = np.array([i for i, q in enumerate(encoded.corpus.questions) if q.language == question_language], dtype=int)
         pools = list(_pools(question_language, languages, variants))
-        ranks = _ranks(encoded, numbers, [np.sort(np.concatenate([encoded.columns_of[l] for l in p])) for _, p in pools])
+        columns = [np.sort(np.concatenate([encoded.columns_of[language] for language in pool])) for _, pool in pools]
+        ranks = _ranks(encoded, numbers, columns)
         for (variant, pool), pool_ranks in zip(pools, ranks, strict=True):
             if not len(pool_ranks):
                 continue
@@ -139,7 +140,17 @@ def evaluate_corpus(
             supervision = "few-shot" if involved <= set(seen) else "zero-shot"
             for name, values in metric.per_query(pool_ranks).items():
                 rows.append(
-                    Row(name, variant, question_language, pool, supervision, split, fold, float(values.mean()), len(values))
+                    Row(
+                        name,
+                        variant,
+                        question_language,
+                        pool,
+                        supervision,
+                        split,
+                        fold,
+                        float(values.mean()),
+                        len(values),
+                    )
                 )
     return sorted(rows, key=lambda r: (VARIANTS.index(r.variant), r.query_language, r.candidate_languages))
 

@@ -48,6 +48,23 @@ class Component:
         return {name: schema.get("default") for name, schema in self.options.items()}
 
 
+@dataclass(frozen=True)
+class Check:
+    """One line of ``metasearch doctor``.
+
+    Attributes:
+        what: what was looked for.
+        found: what was found, None where it is not there.
+        hint: what to do then.
+        optional: whether metasearch works without.
+    """
+
+    what: str
+    found: str | None
+    hint: str = ""
+    optional: bool = False
+
+
 @dataclass(frozen=True, order=True)
 class Provider:
     """Who a component comes from: the distribution (package) and version, and the entry point in it."""

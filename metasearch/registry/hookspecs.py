@@ -25,7 +25,7 @@ from collections.abc import Sequence
 
 import pluggy
 
-from metasearch.registry.component import Component
+from metasearch.registry.component import Check, Component
 
 PROJECT = "metasearch"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -35,30 +35,38 @@ Components = Sequence[Component] | None
 
 
 @hookspec
-def metasearch_register_encoder() -> Components:  # type: ignore[empty-body]
+def metasearch_register_encoder() -> Components:
     """Contribute encoders (``encoder=NAME``): subclasses of :class:`metasearch.core.Encoder`."""
 
 
 @hookspec
-def metasearch_register_algo() -> Components:  # type: ignore[empty-body]
+def metasearch_register_algo() -> Components:
     """Contribute meta-algorithms (``algo=NAME``): subclasses of :class:`metasearch.core.MetaAlgorithm`."""
 
 
 @hookspec
-def metasearch_register_sampler() -> Components:  # type: ignore[empty-body]
+def metasearch_register_sampler() -> Components:
     """Contribute episode samplers (``sampler=NAME``): subclasses of :class:`metasearch.core.EpisodeSampler`."""
 
 
 @hookspec
-def metasearch_register_loss() -> Components:  # type: ignore[empty-body]
+def metasearch_register_loss() -> Components:
     """Contribute losses (``loss=NAME``): subclasses of :class:`metasearch.core.Loss`."""
 
 
 @hookspec
-def metasearch_register_data() -> Components:  # type: ignore[empty-body]
+def metasearch_register_data() -> Components:
     """Contribute data sets (``data=NAME``): subclasses of :class:`metasearch.core.Dataset`."""
 
 
 @hookspec
-def metasearch_register_metric() -> Components:  # type: ignore[empty-body]
+def metasearch_register_metric() -> Components:
     """Contribute metrics (``metric=NAME``): subclasses of :class:`metasearch.core.Metric`."""
+
+
+@hookspec
+def metasearch_doctor() -> Sequence[Check] | None:
+    """Contribute lines to ``metasearch doctor``: what the plugin needs from this machine, and whether it is there.
+
+    Called only by that command, so it may take a second and import what it checks.
+    """

@@ -17,7 +17,7 @@ import pluggy
 
 from metasearch.errors import ConfigError, PluginError, did_you_mean
 from metasearch.registry import hookspecs
-from metasearch.registry.component import KINDS, Component, Provider
+from metasearch.registry.component import KINDS, Check, Component, Provider
 
 GROUP = "metasearch.plugins"
 DISABLE = "METASEARCH_DISABLE_PLUGINS"
@@ -95,6 +95,7 @@ class Registry:
     def __init__(self, entry_points: Iterable[metadata.EntryPoint] | None = None) -> None:
         self._given = None if entry_points is None else list(entry_points)
         self._components: dict[str, dict[str, list[Registered]]] | None = None
+        self._managers: list[pluggy.PluginManager] = []
         self.broken: list[Broken] = []
         self.disabled: list[str] = []
 
@@ -116,11 +117,13 @@ class Registry:
                 self.disabled.append(entry_point.name)
                 continue
             try:
-                registered = list(_collect(entry_point, provider))
+                manager = _load_plugin(entry_point)
+                registered = list(_collect(manager, provider))
             except Exception as error:  # whatever a plugin does wrong must not take the rest down
                 cause = f"{type(error).__name__}: {error}"
                 self.broken.append(Broken(provider, cause, traceback.format_exc()))
                 continue
+            self._managers.append(manager)
             for item in registered:
                 for name in (item.name, *item.component.aliases):
                     self._components[item.kind].setdefault(name, []).append(item)
@@ -166,6 +169,11 @@ class Registry:
             raise PluginError(f"{kind}={name}: claimed by {claims}; say which one: {ways}")
         return found[0]
 
+    def checks(self) -> list[Check]:
+        """What the plugins have to say for ``metasearch doctor``."""
+        self._load()
+        return [check for manager in self._managers for checks in manager.hook.metasearch_doctor() for check in checks]
+
     def create(self, kind: str, name: str, **options: Any) -> Any:
         """Resolve, import and construct a component.
 
@@ -184,12 +192,16 @@ def _provider(entry_point: metadata.EntryPoint) -> Provider:
     return Provider(distribution.metadata["Name"], distribution.version, entry_point.name)
 
 
-def _collect(entry_point: metadata.EntryPoint, provider: Provider) -> Iterator[Registered]:
+def _load_plugin(entry_point: metadata.EntryPoint) -> pluggy.PluginManager:
     """Load one plugin in a manager of its own, so that a mistake in it is attributed to it."""
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     manager.register(entry_point.load(), name=entry_point.name)
     manager.check_pending()  # a misspelt hook would otherwise silently never be called
+    return manager
+
+
+def _collect(manager: pluggy.PluginManager, provider: Provider) -> Iterator[Registered]:
     for kind in KINDS:
         for components in getattr(manager.hook, f"metasearch_register_{kind}")():
             for component in components:

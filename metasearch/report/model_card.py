@@ -61,7 +61,8 @@ def model_card(
     prompts = encoder.get("prompts", {})
     table = score_table(before, after, metric, trained=bool(trained_on)).markdown() if after else "Not scored."
     citations = "\n".join(f"- {c}" for c in (algorithm_citation, data_citation) if c)
-    return f"""---
+    return (
+        f"""---
 {dump_yaml(header).strip()}
 ---
 
@@ -82,8 +83,8 @@ Made by metasearch {version} from `{base_model}` with
 
 ## Scores
 
-{metric} x 100 on held-out questions, by language of the question. *multi*: one pool of candidates in all languages; *bi*: mean over pools in
-one other language; *mono*: the pool in the question's language.
+{metric} x 100 on held-out questions, by language of the question. *multi*: one pool of candidates in all
+languages; *bi*: mean over pools in one other language; *mono*: the pool in the question's language.
 
 {table}
 
@@ -101,4 +102,6 @@ print(model.similarity(questions, answers))
 {"## References" if citations else ""}
 
 {citations}
-""".rstrip() + "\n"
+""".rstrip()
+        + "\n"
+    )

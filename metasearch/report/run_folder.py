@@ -18,10 +18,11 @@ SCHEMA = 1
 
 
 class RunFolder:
-    """A run's folder: ``config.yaml``, ``manifest.json``, ``log.jsonl``, ``checkpoints/``, ``model/``, ``results.json``,
-    ``run.trec``, ``qrels.trec``.
+    """A run's folder.
 
-    Files appear whole or not at all: each is written beside its place and then renamed.
+    It holds ``config.yaml``, ``manifest.json``, ``log.jsonl``, ``checkpoints/``, ``model/``, ``results.json``, ``run.trec``
+    and ``qrels.trec`` (with several folds, the files of a fold are in ``fold-N/``). Files appear whole or not at all:
+    each is written beside its place and then renamed.
 
     Args:
         path: the folder; made when first written to.
@@ -102,7 +103,8 @@ class RunFolder:
         """Read ``checkpoints/NAME.safetensors``."""
         from safetensors.torch import load_file
 
-        return load_file(str(self.path / "checkpoints" / f"{name}.safetensors"))
+        found: dict[str, torch.Tensor] = load_file(str(self.path / "checkpoints" / f"{name}.safetensors"))
+        return found
 
     def drop_checkpoint(self, name: str) -> None:
         """Remove the weights of a checkpoint (its JSON stays): ``model/`` holds them now."""

@@ -26,7 +26,7 @@ class Summary:
     folds: tuple[float, ...]
 
     def shown(self) -> str:
-        """x 100, with one decimal, as on screen."""
+        """X 100, with one decimal, as on screen."""
         if math.isnan(self.mean):
             return "-"
         return f"{100 * self.mean:.1f}" + ("" if self.std is None else f" ± {100 * self.std:.1f}")
@@ -80,7 +80,7 @@ def score_table(before: Sequence[Row], after: Sequence[Row], metric: str, traine
     for variant in variants:
         header += [f"{variant} before", f"{variant} after"] if both else [variant]
     supervision = {row.query_language: row.supervision for row in after if row.variant in ("multi", "mono")}
-    languages = sorted({row.query_language for row in after}, key=lambda l: (supervision.get(l, ""), l))
+    languages = sorted({row.query_language for row in after}, key=lambda language: (supervision.get(language, ""), language))
     base = _relabelled(before, after)
     body: list[tuple[str, ...]] = []
 

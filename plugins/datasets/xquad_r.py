@@ -15,10 +15,11 @@ from metasearch.errors import DataError, did_you_mean
 class XQuADR(Dataset):
     """LAReQA's XQuAD-R, or any files in its format.
 
-    A folder holds one ``LANGUAGE.json`` per language: ``data[].paragraphs[]`` with ``context``, ``sentences``, ``sentence_breaks``
-    (``[start, end)`` character offsets into the context) and ``qas[]`` (``id``, ``question``, ``answers[0].answer_start``). Every
-    sentence is a candidate; it is relevant to a question when the answer starts inside it; the same ``id`` in two languages is the
-    same question. A question whose answer starts in no sentence is left out and listed in ``Corpus.problems``.
+    A folder holds one ``LANGUAGE.json`` per language: ``data[].paragraphs[]`` with ``context``, ``sentences``,
+    ``sentence_breaks`` (``[start, end)`` character offsets into the context) and ``qas[]`` (``id``, ``question``,
+    ``answers[0].answer_start``). Every sentence is a candidate; it is relevant to a question when the answer starts
+    inside it; the same ``id`` in two languages is the same question. A question whose answer starts in no sentence is left
+    out and listed in ``Corpus.problems``.
 
     Args:
         path: the folder.
@@ -36,6 +37,10 @@ class XQuADR(Dataset):
         self.path = path
         self.languages = None if languages is None else list(languages)
         self.context = context
+
+    @classmethod
+    def reads(cls, path: Path) -> bool:
+        return path.is_dir() and any(path.glob("*.json"))
 
     def folder(self) -> Path:
         """The folder to read."""
@@ -186,7 +191,9 @@ class _Reader:
         if not isinstance(holder, dict):
             raise self._error(where or "top level", f"expected an object, found {_kind(holder)}")
         if key not in holder:
-            raise self._error(where or "top level", f"has no {key!r}; found {', '.join(map(repr, list(holder)[:8])) or 'nothing'}")
+            raise self._error(
+                where or "top level", f"has no {key!r}; found {', '.join(map(repr, list(holder)[:8])) or 'nothing'}"
+            )
         return holder[key]
 
     def _error(self, where: str, what: str) -> DataError:
@@ -205,5 +212,12 @@ def _is_int(value: Any) -> bool:
 
 
 def _kind(value: Any) -> str:
-    names = {type(None): "nothing", bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list"}
+    names = {
+        type(None): "nothing",
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+        str: "text",
+        list: "a list",
+    }
     return names.get(type(value), "an object")

@@ -101,7 +101,7 @@ FORMAT_VERSION = 1
 STAMP_NAME = "metasearch-build.json"
 
 MAX_TOKENS = 512
-MASK_TOKEN = "<mask>"
+MASK_PIECE = "<mask>"
 SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>")
 
 # The stamp holds the hash of only the first bytes of each file: resolve() has to be quick, and
@@ -279,9 +279,7 @@ def _check_layers(layers: int | None) -> int:
     if layers is None:
         return TOTAL_LAYERS
     if not 1 <= layers <= TOTAL_LAYERS:
-        raise BuiltinModelError(
-            f"layers={layers}, but the model has {TOTAL_LAYERS}: give 1 to {TOTAL_LAYERS}."
-        )
+        raise BuiltinModelError(f"layers={layers}, but the model has {TOTAL_LAYERS}: give 1 to {TOTAL_LAYERS}.")
     return layers
 
 
@@ -311,9 +309,7 @@ def _open_source(source: Path) -> Iterator[mmap.mmap]:
 
 def _read_contents(data: mmap.mmap) -> _Contents:
     """Read everything before the tensors (the module's docstring shows the layout)."""
-    hidden, layers, heads, feed_forward, rows, positions, types, epsilon, block = (
-        struct.unpack_from("<7ifi", data, 8)
-    )
+    hidden, layers, heads, feed_forward, rows, positions, types, epsilon, block = struct.unpack_from("<7ifi", data, 8)
     count, blob_size = struct.unpack_from("<i16xQ", data, 44)
     at = 72
     starts = struct.unpack_from(f"<{count + 1}I", data, at)
@@ -398,9 +394,7 @@ def _float32_chunks(data: mmap.mmap, tensor: _Tensor, columns: int, block: int) 
     rows, blocks = tensor.count // columns, columns // block
     for first in range(0, rows, _ROWS_AT_ONCE):
         some = min(_ROWS_AT_ONCE, rows - first)
-        packed = np.frombuffer(
-            data, layout, some * blocks, tensor.offset + first * blocks * layout.itemsize
-        )
+        packed = np.frombuffer(data, layout, some * blocks, tensor.offset + first * blocks * layout.itemsize)
         weights = np.empty((some * blocks, block), dtype="<f4")
         weights[:, :half] = packed["codes"] & 15
         weights[:, half:] = packed["codes"] >> 4
@@ -534,17 +528,14 @@ def _write_tokenizer(contents: _Contents, folder: Path) -> None:
         )
     except ImportError as error:
         raise BuiltinModelError(
-            f"the tokenizer of {MODEL_NAME} needs the package tokenizers ({error}). "
-            "Run: pip install tokenizers"
+            f"the tokenizer of {MODEL_NAME} needs the package tokenizers ({error}). Run: pip install tokenizers"
         ) from error
 
     charsmap = _charsmap(contents.replacements)
     # Ids are positions in this list; rows 250,002 to 250,036 of the embedding have no piece.
     vocabulary = list(zip(contents.pieces, contents.scores, strict=True))
     tokenizer = Tokenizer(models.Unigram(vocabulary, unk_id=contents.pieces.index("<unk>")))
-    tokenizer.normalizer = normalizers.Sequence(
-        [normalizers.Precompiled(charsmap), normalizers.Replace(Regex(" {2,}"), " ")]
-    )
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Precompiled(charsmap), normalizers.Replace(Regex(" {2,}"), " ")])
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
     tokenizer.decoder = decoders.Metaspace(prepend_scheme="always")
     tokenizer.post_processor = processors.TemplateProcessing(
@@ -552,9 +543,7 @@ def _write_tokenizer(contents: _Contents, folder: Path) -> None:
         pair="<s> $A </s> </s> $B </s>",
         special_tokens=[(token, contents.pieces.index(token)) for token in ("<s>", "</s>")],
     )
-    tokenizer.add_special_tokens(
-        [AddedToken(token, normalized=False) for token in (*SPECIAL_TOKENS, MASK_TOKEN)]
-    )
+    tokenizer.add_special_tokens([AddedToken(token, normalized=False) for token in (*SPECIAL_TOKENS, MASK_PIECE)])
     tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
     _write_json(
         folder / "tokenizer_config.json",
@@ -567,7 +556,7 @@ def _write_tokenizer(contents: _Contents, folder: Path) -> None:
             "sep_token": "</s>",
             "pad_token": "<pad>",
             "unk_token": "<unk>",
-            "mask_token": MASK_TOKEN,
+            "mask_token": MASK_PIECE,
             "padding_side": "right",
             "truncation_side": "right",
             "clean_up_tokenization_spaces": False,
@@ -688,9 +677,7 @@ def _is_complete(folder: Path, layers: int) -> bool:
         wanted = (FORMAT_VERSION, SOURCE_SHA256, layers)
         if (stamp["format"], stamp["source_sha256"], stamp["layers"]) != wanted:
             return False
-        return bool(stamp["files"]) and all(
-            _file_record(folder / name) == record for name, record in stamp["files"].items()
-        )
+        return bool(stamp["files"]) and all(_file_record(folder / name) == record for name, record in stamp["files"].items())
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
 

@@ -221,8 +221,7 @@ class SentenceEncoder(Encoder):
         number = torch.zeros(size, dtype=torch.long)
         number[rows] = torch.arange(len(rows))
         renumbered = (
-            TextBatch(tuple({**g, "input_ids": number[g["input_ids"]]} for g in batch.groups), batch.order)
-            for batch in batches
+            TextBatch(tuple({**g, "input_ids": number[g["input_ids"]]} for g in batch.groups), batch.order) for batch in batches
         )
         return tuple(_move(batch, self.device) for batch in renumbered), rows.to(self.device)
 

@@ -30,9 +30,7 @@ class RandomSampler(EpisodeSampler):
         self.query_size = query_size
         self.num_negatives = num_negatives
 
-    def sample(
-        self, corpus: Corpus, chain: Chain, rng: np.random.Generator
-    ) -> tuple[tuple[ExampleSet, ...], int]:
+    def sample(self, corpus: Corpus, chain: Chain, rng: np.random.Generator) -> tuple[tuple[ExampleSet, ...], int]:
         need = self.support_size + self.query_size * (len(chain.links) - 1)
         used: set[str] = set()
         sets: list[ExampleSet] = []
@@ -46,9 +44,7 @@ class RandomSampler(EpisodeSampler):
             sets.append(ExampleSet(tuple(examples), link.text))
         return tuple(sets), 0
 
-    def _example(
-        self, corpus: Corpus, link: Link, used: set[str], need: int, rng: np.random.Generator
-    ) -> TripletExample:
+    def _example(self, corpus: Corpus, link: Link, used: set[str], need: int, rng: np.random.Generator) -> TripletExample:
         questions, candidates = link.pairs[rng.integers(len(link.pairs))]
         question_language = questions[rng.integers(len(questions))]
         positive_language = candidates[rng.integers(len(candidates))]
@@ -67,9 +63,7 @@ class RandomSampler(EpisodeSampler):
         negatives: list[Candidate] = []
         for _ in range(self.num_negatives):
             language = candidates[rng.integers(len(candidates))]
-            negatives.append(
-                self._negative(corpus, question_id, positive, language, negatives, rng)
-            )
+            negatives.append(self._negative(corpus, question_id, positive, language, negatives, rng))
         return TripletExample(question, positive, tuple(negatives))
 
     def _negative(

@@ -1,0 +1,271 @@
+"""Meta-algorithms on a tiny transformer in float64: exact gradients, limits, and who learns from what."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from metasearch.algorithm import Learner, OuterLoop, adapt
+from metasearch.core import Task
+from metasearch.episodes import EpisodeStream, parse_mode
+from metasearch.errors import ModelError
+from metasearch_plugins.algorithms import maml_align
+from metasearch_plugins.algorithms.fine_tune import FineTune
+from metasearch_plugins.algorithms.maml import MAML
+from metasearch_plugins.algorithms.maml_align import MAMLAlign, X, Y, Z, kl_of_candidates, kl_of_losses, mse_of_losses
+from metasearch_plugins.encoders.triplet import TripletEncoder
+from metasearch_plugins.losses.triplet import TripletLoss
+from metasearch_plugins.samplers.random import RandomSampler
+from tests.tiny import tiny_corpus
+
+
+@pytest.fixture
+def learner(tiny_model: Path) -> Learner:
+    encoder = TripletEncoder(str(tiny_model))
+    encoder.to("cpu", "float64")
+    return Learner(encoder, TripletLoss())
+
+
+def make_tasks(count: int = 2, mode: str = "el_el -> el_ar -> el_{ar,el,hi}") -> list[Task]:
+    stream = EpisodeStream(tiny_corpus(), parse_mode(mode).train, RandomSampler(3, 2, 2), seed=1, phase="train")
+    return [stream.task(i) for i in range(count)]
+
+
+def gradient(algorithm: OuterLoop, learner: Learner, tasks: list[Task]) -> dict[str, Tensor]:
+    """The meta-gradient that a step would hand to the optimiser, dense."""
+    algorithm.start(learner)
+    learner.encoder.second_order(algorithm.second_order)
+    algorithm.optimizer.zero_grad()
+    algorithm.meta_gradient(tasks)
+    found = {}
+    for name, p in algorithm.theta.items():
+        g = torch.zeros_like(p) if p.grad is None else p.grad
+        found[name] = (g.to_dense() if g.is_sparse else g).detach().clone()
+        p.grad = None
+    return found
+
+
+def difference(a: dict[str, Tensor], b: dict[str, Tensor]) -> float:
+    flat_a, flat_b = (torch.cat([t.flatten() for t in g.values()]) for g in (a, b))
+    return float((flat_a - flat_b).norm() / flat_b.norm())
+
+
+def by_finite_differences(value: Callable[[], float], theta: dict[str, Tensor], gradient: dict[str, Tensor]) -> float:
+    """Relative error of <gradient, direction> against central differences, along a random direction."""
+    generator = torch.Generator().manual_seed(5)
+    direction = {n: torch.randn(p.shape, generator=generator, dtype=p.dtype) for n, p in theta.items()}
+    step = 1e-5
+    ends = []
+    for sign in (1, -1):
+        with torch.no_grad():
+            for name, p in theta.items():
+                p.add_(direction[name], alpha=sign * step)
+        ends.append(value())
+        with torch.no_grad():
+            for name, p in theta.items():
+                p.sub_(direction[name], alpha=sign * step)
+    numeric = (ends[0] - ends[1]) / (2 * step)
+    exact = float(sum((gradient[n] * direction[n]).sum() for n in theta))
+    return abs(exact - numeric) / abs(numeric)
+
+
+def test_meta_gradient_of_maml_by_finite_differences(learner: Learner) -> None:
+    tasks = make_tasks(2, "el_el -> el_{ar,el}")
+    algorithm = MAML(inner_steps=3, inner_lr=0.1)
+    exact = gradient(algorithm, learner, tasks)
+
+    def value() -> float:
+        return algorithm.meta_gradient(tasks)["loss"] * len(tasks)
+
+    assert by_finite_differences(value, algorithm.theta, exact) < 1e-5
+
+
+@pytest.mark.parametrize("distill", ["kl", "kl-losses", "mse-losses"])
+def test_meta_gradient_of_maml_align_by_finite_differences(learner: Learner, distill: str) -> None:
+    tasks = make_tasks()
+    options: dict[str, Any] = {"inner_steps": 2, "inner_lr": 0.1, "kd_weight": 3.0, "distill": distill, "detach_teacher": False}
+    algorithm = MAMLAlign(**options)
+    exact = gradient(algorithm, learner, tasks)
+
+    def value() -> float:
+        return algorithm.meta_gradient(tasks)["loss"] * len(tasks)
+
+    assert by_finite_differences(value, algorithm.theta, exact) < 1e-5
+
+
+@pytest.mark.parametrize("keep", [0, None])
+def test_keeping_graphs_changes_memory_not_gradients(learner: Learner, keep: int | None) -> None:
+    tasks = make_tasks()
+    one = gradient(MAMLAlign(inner_steps=3, inner_lr=0.1, keep_graphs=1), learner, tasks)
+    other = gradient(MAMLAlign(inner_steps=3, inner_lr=0.1, keep_graphs=keep), learner, tasks)
+    assert difference(other, one) < 1e-10
+
+
+def test_active_rows_and_shared_texts_change_nothing(learner: Learner) -> None:
+    """Against the plain thing: every triplet's texts padded together, the whole token table in the inner loop."""
+    task = make_tasks(1, "el_el -> el_{ar,el}")[0]
+    encoder = learner.encoder
+    assert isinstance(encoder, TripletEncoder)
+    ours = gradient(MAML(inner_steps=2, inner_lr=0.1, keep_graphs=0), learner, [task])
+    theta = encoder.parameters()
+
+    def loss(params: dict[str, Tensor], number: int) -> Tensor:
+        triplets = list(task.sets[number].triplets())
+        rows = []
+        for side, texts in (
+            ("query", [t.question.text for t in triplets]),
+            ("candidate", [t.positive.text for t in triplets]),
+            ("candidate", [t.negative.text for t in triplets]),
+        ):
+            features = encoder.model.preprocess(texts, prompt=encoder.prompts[side], max_length=encoder.max_length[side])  # type: ignore[index]
+            rows.append(torch.func.functional_call(encoder.model, params, (features,))["sentence_embedding"])
+        q, p, n = rows
+        distance = lambda a, b: ((a - b).pow(2).sum(-1) + 1e-12).sqrt()  # noqa: E731
+        return torch.relu(distance(q, p) - distance(q, n) + 1).mean()
+
+    adapted = adapt(lambda p: loss(p, 0), theta, 2, 0.1, keep=None)
+    plain = dict(zip(theta, torch.autograd.grad(loss(adapted, 1), list(theta.values()), allow_unused=True, materialize_grads=True), strict=True))
+    assert difference(ours, plain) < 1e-10
+
+
+def test_kd_weight_zero_gives_the_mean_of_two_mamls(learner: Learner) -> None:
+    tasks = make_tasks()
+    align = gradient(MAMLAlign(inner_steps=3, student_inner_steps=1, inner_lr=0.1, kd_weight=0.0), learner, tasks)
+    teacher_tasks = [replace(t, sets=(t.sets[X], t.sets[Y])) for t in tasks]
+    student_tasks = [replace(t, sets=(t.sets[Y], t.sets[Z])) for t in tasks]
+    teacher = gradient(MAML(inner_steps=3, inner_lr=0.1), learner, teacher_tasks)
+    student = gradient(MAML(inner_steps=1, inner_lr=0.1), learner, student_tasks)
+    mean = {n: (teacher[n] + student[n]) / 2 for n in teacher}
+    assert difference(align, mean) < 1e-12
+
+
+def test_an_inner_rate_of_zero_gives_plain_training_on_the_query_sets(learner: Learner) -> None:
+    tasks = make_tasks(2, "el_el -> el_{ar,el}")
+    maml = gradient(MAML(inner_steps=5, inner_lr=0.0), learner, tasks)
+    fine_tune = gradient(FineTune(), learner, [replace(t, sets=(t.sets[1],)) for t in tasks])
+    # MAML sums over tasks, fine-tuning is a mean over examples.
+    assert difference(maml, {n: 2 * g for n, g in fine_tune.items()}) < 1e-12
+
+
+def test_student_inner_steps_move_the_student(learner: Learner) -> None:
+    tasks = make_tasks(1)
+    losses = []
+    for steps in (0, 1, 3):
+        algorithm = MAMLAlign(inner_lr=0.5, student_inner_steps=steps, outer_lr=0.0)
+        algorithm.start(learner)
+        losses.append(algorithm.step(tasks))
+    assert len({log["student_loss"] for log in losses}) == 3
+    assert len({log["teacher_loss"] for log in losses}) == 1
+
+
+def test_first_order_differs_from_second_where_it_should(learner: Learner) -> None:
+    tasks = make_tasks()
+    second = gradient(MAMLAlign(inner_lr=0.3), learner, tasks)
+    first = gradient(MAMLAlign(inner_lr=0.3, order="first"), learner, tasks)
+    assert difference(first, second) > 1e-3
+    second = gradient(MAMLAlign(inner_lr=0.0), learner, tasks)
+    first = gradient(MAMLAlign(inner_lr=0.0, order="first"), learner, tasks)
+    assert difference(first, second) < 1e-12
+
+
+def test_the_students_support_set_is_the_teachers_query_set(learner: Learner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By identity: one object, tokenised once, embedded by both."""
+    task = make_tasks(1)[0]
+    assert task.query is task.sets[Y]
+    f = learner.open(task)
+    embedded: list[object] = []
+    original = type(learner.encoder).embed
+
+    def spy(self: Any, params: Any, prepared: Any, index: int) -> Any:
+        embedded.append(prepared.sets[index])
+        return original(self, params, prepared, index)
+
+    monkeypatch.setattr(type(learner.encoder), "embed", spy)
+    theta = f.restrict(learner.encoder.parameters())
+    f.loss_on(Y)(theta)  # the student's inner loss
+    f.embed(theta, Y)  # the teacher's query
+    assert embedded[0] is embedded[1]
+
+
+def test_a_detached_teacher_is_not_taught_by_the_distillation_loss(learner: Learner) -> None:
+    """With a student of its own, theta's gradient must not depend on kd_weight, unless the teacher is not detached."""
+    tasks = make_tasks()
+    for distill in ("kl", "kl-losses", "mse-losses"):
+        for detach, same in ((True, True), (False, False)):
+            options: dict[str, Any] = {"student": "separate", "inner_lr": 0.1, "distill": distill, "detach_teacher": detach}
+            low = gradient(MAMLAlign(kd_weight=0.0, **options), learner, tasks)
+            high = gradient(MAMLAlign(kd_weight=100.0, **options), learner, tasks)
+            assert (difference(high, low) < 1e-12) is same, (distill, detach)
+
+
+def test_a_separate_student_is_what_the_encoder_becomes(learner: Learner) -> None:
+    before = {n: p.detach().clone() for n, p in learner.encoder.parameters().items()}
+    algorithm = MAMLAlign(student="separate", outer_lr=0.0, student_outer_lr=1e-3, inner_lr=0.1)
+    algorithm.start(learner)
+    algorithm.step(make_tasks())
+    after = learner.encoder.parameters()
+    assert any(not torch.equal(after[n], before[n]) for n in before)  # the student moved
+    assert all(torch.equal(algorithm.theta[n], before[n]) for n in before)  # the teacher's rate is 0
+
+
+def test_one_step_lowers_the_loss_it_descends(learner: Learner) -> None:
+    tasks = make_tasks()
+    for algorithm in (MAMLAlign(outer_lr=1e-3, inner_lr=0.1), MAML(outer_lr=1e-3), FineTune(outer_lr=1e-3)):
+        algorithm.start(learner)
+        losses = [algorithm.step(tasks)["loss"] for _ in range(3)]
+        assert losses[-1] < losses[0]
+
+
+def test_state_round_trip_continues_as_if_nothing_happened(tiny_model: Path) -> None:
+    def make() -> MAMLAlign:
+        encoder = TripletEncoder(str(tiny_model))
+        encoder.to("cpu", "float64")
+        algorithm = MAMLAlign(outer_lr=1e-3, inner_lr=0.1, student="separate")
+        algorithm.start(Learner(encoder, TripletLoss()))
+        return algorithm
+
+    tasks = make_tasks(4)
+    one, other = make(), make()
+    one.step(tasks[:2])
+    other.load_state_dict(one.state_dict())
+    assert one.step(tasks[2:]) == other.step(tasks[2:])
+    assert all(torch.equal(one.theta_student[n], other.theta_student[n]) for n in one.theta_student)
+
+
+def test_distillation_losses_by_hand() -> None:
+    a, b = torch.tensor([0.5, 1.0]), torch.tensor([0.2, 0.1])
+    assert mse_of_losses(a, b).item() == pytest.approx(1.2**2)
+    p, q = a.softmax(0), b.softmax(0)
+    assert kl_of_losses(a, b).item() == pytest.approx((p * (p / q).log()).sum().item())
+    assert kl_of_losses(a, a).item() == pytest.approx(0.0, abs=1e-7)
+    assert set(maml_align.BATCH_DISTILL) == {"kl-losses", "mse-losses"}
+
+
+def test_kl_of_candidates_by_hand() -> None:
+    from metasearch.core import TripletEmbeddings
+
+    def one(positive: float, negative: float) -> TripletEmbeddings:
+        q = torch.tensor([[1.0, 0.0]])
+        return TripletEmbeddings(q, torch.tensor([[positive, 1.0]]), torch.tensor([[[negative, 2.0]]]))
+
+    teacher, student = one(0.3, 0.1), one(0.2, 0.2)
+    p = 1 / (1 + math.exp(-(0.3 - 0.1) / 0.05))
+    expected = p * math.log(p / 0.5) + (1 - p) * math.log((1 - p) / 0.5)
+    assert kl_of_candidates(teacher, student, 0.05).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_backbone_without_second_derivatives_is_explained(learner: Learner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fused attention kernels have none on the CPU; when eager attention cannot be had, the message says what to do."""
+    monkeypatch.setattr(type(learner.encoder), "second_order", lambda self, needed: self._set_attention("sdpa"))
+    learner.encoder.to("cpu", "float32")
+    algorithm = MAML(inner_lr=0.1)
+    algorithm.start(learner)
+    with pytest.raises(ModelError, match="algo.order=first"):
+        algorithm.step(make_tasks(1, "el_el -> el_ar"))

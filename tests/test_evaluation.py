@@ -1,0 +1,143 @@
+"""Metrics and variants, against an independent implementation and by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from metasearch.core import Corpus, Side
+from metasearch.evaluation import EncodedCorpus, encode_corpus, evaluate_corpus, main_score, rank_relevant, top_candidates
+from metasearch_plugins.metrics.map import MeanAveragePrecision
+from tests.tiny import tiny_corpus
+
+
+def encoded(corpus: Corpus, seed: int = 0, dimension: int = 4, levels: int | None = None) -> EncodedCorpus:
+    """Random embeddings; with ``levels``, integers, so that many scores are equal."""
+    rng = np.random.default_rng(seed)
+
+    class Fake:
+        def encode(
+            self, texts: Sequence[str], side: Side, batch_size: int = 32, progress: Callable[[int], None] | None = None
+        ) -> np.ndarray:
+            if levels is None:
+                return rng.normal(size=(len(texts), dimension)).astype(np.float32)
+            return rng.integers(levels, size=(len(texts), dimension)).astype(np.float32)
+
+    return encode_corpus(Fake(), corpus)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("levels", [None, 2])
+def test_map_agrees_with_ranx(levels: int | None) -> None:
+    """For every question and pool, to 1e-9; ties are broken by id, which ranx is told by ranks instead of scores."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from ranx import Qrels, Run
+        from ranx import evaluate as ranx_evaluate
+
+    corpus = tiny_corpus(articles=12)
+    case = encoded(corpus, seed=5, levels=levels)
+    rows = evaluate_corpus(case, MeanAveragePrecision(20))
+    ids = [c.id for c in case.candidates]
+    language_of = {c.id: c.language for c in corpus.candidates}
+    assert len(rows) == 2 * (4 + 12 + 4)
+    for row in rows:
+        numbers = np.array([i for i, q in enumerate(corpus.questions) if q.language == row.query_language])
+        columns = [j for j, i in enumerate(ids) if language_of[i] in row.candidate_languages]
+        scores = case.scores(numbers)[:, columns]
+        qrels, run = {}, {}
+        for n, line in zip(numbers, scores, strict=True):
+            question = corpus.questions[n]
+            qrels[str(n)] = {i: 1 for i in corpus.relevant[question.id] if language_of[i] in row.candidate_languages}
+            order = np.lexsort((np.arange(len(line)), -line))
+            run[str(n)] = {ids[columns[j]]: float(len(line) - rank) for rank, j in enumerate(order)}
+        expected = ranx_evaluate(Qrels(qrels), Run(run), "map@20" if row.metric == "map@20" else "map")
+        assert row.value == pytest.approx(float(expected), abs=1e-9), row
+        assert row.n == len(numbers)
+
+
+@given(st.integers(0, 10_000), st.integers(1, 12), st.integers(1, 3))
+@settings(max_examples=100, deadline=None)
+def test_ranks_equal_those_of_a_stable_sort(seed: int, candidates: int, levels: int) -> None:
+    rng = np.random.default_rng(seed)
+    scores = rng.integers(levels, size=(5, candidates)).astype(np.float32)
+    relevant = np.full((5, 3), -1)
+    for row in relevant:
+        chosen = rng.choice(candidates, size=min(candidates, rng.integers(1, 4)), replace=False)
+        row[: len(chosen)] = chosen
+    ranks = rank_relevant(scores, relevant)
+    for line, wanted, found in zip(scores, relevant, ranks, strict=True):
+        order = list(np.argsort(-line, kind="stable"))
+        expected = sorted(order.index(j) + 1 for j in wanted if j >= 0)
+        assert found[np.isfinite(found)].tolist() == expected
+
+
+def test_average_precision_by_hand() -> None:
+    ranks = np.array([[1.0, 2.0, 3.0], [1.0, 3.0, np.inf], [21.0, np.inf, np.inf], [20.0, 40.0, np.inf]])
+    found = MeanAveragePrecision(20).per_query(ranks)
+    np.testing.assert_allclose(found["map@20"], [1.0, (1 + 2 / 3) / 2, 0.0, (1 / 20) / 2])
+    np.testing.assert_allclose(found["map"], [1.0, (1 + 2 / 3) / 2, 1 / 21, (1 / 20 + 2 / 40) / 2])
+    # More relevant candidates than the cut-off: the best possible ranking still scores 1.
+    assert MeanAveragePrecision(2).per_query(np.array([[1.0, 2.0, 3.0]]))["map@2"].tolist() == [1.0]
+
+
+def test_variants_and_supervision() -> None:
+    rows = [r for r in evaluate_corpus(encoded(tiny_corpus()), MeanAveragePrecision(), seen=("el", "ar")) if r.metric == "map@20"]
+    multi = [r for r in rows if r.variant == "multi"]
+    assert [(r.query_language, r.supervision) for r in multi] == [
+        ("ar", "few-shot"),
+        ("de", "zero-shot"),
+        ("el", "few-shot"),
+        ("hi", "zero-shot"),
+    ]
+    assert all(r.candidate_languages == ("ar", "de", "el", "hi") for r in multi)
+    bi = {(r.query_language, *r.candidate_languages): r.supervision for r in rows if r.variant == "bi"}
+    assert len(bi) == 12
+    assert [pair for pair, supervision in bi.items() if supervision == "few-shot"] == [("ar", "el"), ("el", "ar")]
+    assert len([r for r in rows if r.variant == "mono"]) == 4
+    assert main_score(rows, "map@20") == pytest.approx(np.mean([r.value for r in multi]))
+
+
+def test_the_order_of_questions_and_candidates_does_not_matter() -> None:
+    corpus = tiny_corpus()
+    rng = np.random.default_rng(0)
+    table = {t: rng.integers(2, size=3).astype(np.float32) for t in [*(q.text for q in corpus.questions), *(c.text for c in corpus.candidates)]}
+
+    class Fake:
+        def encode(self, texts: Sequence[str], side: Side, batch_size: int = 32, progress: object = None) -> np.ndarray:
+            return np.stack([table[t] for t in texts])
+
+    shuffled = Corpus(
+        "tiny",
+        tuple(corpus.questions[i] for i in rng.permutation(len(corpus.questions))),
+        tuple(corpus.candidates[i] for i in rng.permutation(len(corpus.candidates))),
+        corpus.relevant,
+    )
+    one, other = (evaluate_corpus(encode_corpus(Fake(), c), MeanAveragePrecision()) for c in (corpus, shuffled))  # type: ignore[arg-type]
+    for a, b in zip(one, other, strict=True):
+        assert (a.metric, a.variant, a.query_language) == (b.metric, b.variant, b.query_language)
+        assert a.value == pytest.approx(b.value, abs=1e-12)
+
+
+def test_the_run_is_ordered_by_score_and_id() -> None:
+    corpus = tiny_corpus()
+    case = encoded(corpus, levels=2)
+    ids = [c.id for c in case.candidates]
+    assert ids == sorted(ids)
+    for number, best in top_candidates(case, 7):
+        line = case.scores(np.array([number]))[0]
+        order = np.lexsort((np.arange(len(line)), -line))[:7]
+        assert best == [(ids[j], float(line[j])) for j in order]
+
+
+def test_a_question_without_an_answer_in_the_pool_is_left_out_and_counted() -> None:
+    corpus = tiny_corpus()
+    some = {i: frozenset(c for c in ids if not c.startswith("ar-000")) for i, ids in corpus.relevant.items()}
+    rows = evaluate_corpus(encoded(Corpus("tiny", corpus.questions, corpus.candidates, some)), MeanAveragePrecision())
+    assert {r.n for r in rows if r.candidate_languages == ("ar",)} == {36}
+    assert {r.n for r in rows if r.variant == "multi"} == {40}

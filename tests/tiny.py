@@ -1,0 +1,82 @@
+"""Small things to test with: a model, a corpus, tasks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+
+from metasearch import Corpus
+from metasearch.core import Candidate, Question
+
+LANGUAGES = ("ar", "de", "el", "hi")
+
+
+def make_tiny_model(path: Path, seed: int = 0) -> Path:
+    """Write a random BERT of 2 layers and width 32 as a SentenceTransformer folder, with prompts as E5 has them."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    texts = [c.text for c in tiny_corpus().candidates]
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.normalizer = normalizers.NFKC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    tokenizer.train_from_iterator(
+        [*texts, "query: passage: "],
+        trainers.UnigramTrainer(vocab_size=160, special_tokens=special, unk_token="<unk>", show_progress=False),
+    )
+    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
+    base = path.parent / "base"
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token="<s>",
+        eos_token="</s>",
+        pad_token="<pad>",
+        unk_token="<unk>",
+        mask_token="<mask>",
+        cls_token="<s>",
+        sep_token="</s>",
+        model_max_length=64,
+    ).save_pretrained(base)
+    torch.manual_seed(seed)
+    config = BertConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=64,
+        pad_token_id=1,
+    )
+    BertModel(config, add_pooling_layer=False).save_pretrained(base)
+    (base / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 64}), encoding="utf-8")
+    model = SentenceTransformer(
+        modules=[Transformer(str(base), max_seq_length=64), Pooling(32, "mean"), Normalize()],
+        prompts={"query": "query: ", "passage": "passage: "},
+        device="cpu",
+    )
+    model.save(str(path), create_model_card=False)
+    return path
+
+
+def tiny_corpus(articles: int = 10, questions: int = 4, languages: tuple[str, ...] = LANGUAGES) -> Corpus:
+    """A parallel corpus of made-up words: question n is answered by sentence n of its article, and one sentence answers nothing."""
+    asked: list[Question] = []
+    candidates: list[Candidate] = []
+    relevant: dict[str, set[str]] = {}
+    for language in languages:
+        for article in range(articles):
+            group = f"{article:03d}"
+            for n in range(questions + 1):
+                words = " ".join(f"{language}{(7 * article + 3 * n + k) % 23}" for k in range(3 + n % 3))
+                candidates.append(Candidate(f"{language}-{group}-{n}", language, f"{words} of {article} {n}", group))
+                if n < questions:
+                    question_id = f"q{group}-{n}"
+                    asked.append(Question(question_id, language, f"which {words} in {article}", group))
+                    relevant.setdefault(question_id, set()).add(f"{language}-{group}-{n}")
+    return Corpus("tiny", tuple(asked), tuple(candidates), {i: frozenset(ids) for i, ids in relevant.items()})
