@@ -50,7 +50,7 @@ def test_free_arrangements_and_white_space() -> None:
         ("el_el -> el_{ar,}", "not a language code"),
         ("el_el -> el_{ar,ar}", "names a language twice"),
         ("el_el -> ", "not question_candidate"),
-        (";;_", "not question_candidate|an arrangement is empty|two or more"),
+        (" ; ", "no such mode"),
         ("el_1 -> el_ar", "'1' in 'el_1'"),
         ("_ -> _", "not a language code"),
     ],

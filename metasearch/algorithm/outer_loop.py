@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -89,7 +90,8 @@ class OuterLoop(MetaAlgorithm):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         copy_into(self.theta, state["theta"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        # A copy, because the optimiser would otherwise go on to update the caller's tensors.
+        self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
 
 
 def decay_groups(theta: Mapping[str, Tensor], weight_decay: float, lr: float) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from metasearch.cli import console
-from metasearch.config.compose import allowed
+from metasearch.config.compose import allowed, spoken
 from metasearch.config.schema import component_options
 from metasearch.registry import Registered, registry
 from metasearch.registry.registry import warn_of_broken
@@ -75,13 +75,7 @@ def show_component(kind: str, name: str, as_json: bool) -> None:
     for column in ("key", "default", "allowed", "what it does"):
         table.add_column(column, overflow="fold")
     for option, schema in options.items():
-        default = (
-            "null"
-            if schema["default"] is None
-            else str(schema["default"]).lower()
-            if isinstance(schema["default"], bool)
-            else str(schema["default"])
-        )
+        default = spoken(schema["default"])
         table.add_row(f"{kind}.{option}", default, allowed(schema), schema.get("description", ""))
     if options:
         output.print(table)

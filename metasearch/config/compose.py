@@ -276,7 +276,7 @@ def _validate(nested: Mapping[str, Any], schema: Mapping[str, Any], origins: Map
         for part in path:
             place = place["properties"][part]
         messages.append(
-            f"{key}={_spoken(_at(nested, path))} (from {origins.get(key, 'the defaults')}): "
+            f"{key}={spoken(_at(nested, path))} (from {origins.get(key, 'the defaults')}): "
             f"expected {allowed(place)}. {place.get('description', '')}".rstrip()
         )
     if messages:
@@ -289,16 +289,19 @@ def _at(nested: Any, path: list[str]) -> Any:
     return nested
 
 
-def _spoken(value: Any) -> str:
-    return {None: "null", True: "true", False: "false"}.get(value, str(value)) if not isinstance(value, list) else str(value)
+def spoken(value: Any) -> str:
+    """A value as users write it."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value)
 
 
 def allowed(schema: Mapping[str, Any]) -> str:
     """Say in words what a JSON Schema property allows, for messages and tables."""
     if "enum" in schema:
-        return "one of " + ", ".join(_spoken(v) for v in schema["enum"])
+        return "one of " + ", ".join(spoken(v) for v in schema["enum"])
     if "const" in schema:
-        return _spoken(schema["const"])
+        return spoken(schema["const"])
     types = schema.get("type", "any value")
     words = [_TYPES.get(t, f"a {t}") for t in ([types] if isinstance(types, str) else types)]
     said = " or ".join(words)

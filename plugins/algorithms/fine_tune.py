@@ -30,9 +30,8 @@ class FineTune(OuterLoop):
         total = 0.0
         for task in tasks:
             f = self.learner.open(task)
-            theta = f.restrict(self.theta)
             for number, example_set in enumerate(task.sets):
-                loss = f.loss(theta, number) * (len(example_set) / examples)
+                loss = f.loss(f.restrict(self.theta), number) * (len(example_set) / examples)
                 loss.backward()
                 total += loss.item()
         return {"loss": total}
