@@ -138,7 +138,7 @@ def run_config(config: Config, reporter: Reporter, command: str) -> RunResult:
                     before += scorer.rows(split.test, split, "scoring the untrained encoder")[0]
             with clock("train"):
                 progress = _train(config, algorithm, Learner(encoder, loss), sources, split, scorer, part, reporter)
-            part.write_json("checkpoints/progress.json", {**progress.__dict__})
+            part.write_json("checkpoints/progress.json", progress.to_json())
         with clock("score_after"):
             after, encoded = scorer.rows(split.test, split, "scoring the encoder")
         rows += after
@@ -235,7 +235,8 @@ def _train(
     )
     algorithm.start(learner)
     keep_best = config["train.keep"] == "best"
-    with reporter.stage("training", plan.steps(algorithm.meta_batch_size)) as stage:
+    plan_steps = plan.steps(algorithm.meta_batch_size)
+    with reporter.stage("training", plan_steps) as stage:
 
         def on_step(record: dict[str, Any]) -> None:
             folder.log({"fold": split.fold, **record})
@@ -245,12 +246,22 @@ def _train(
 
         def on_best(progress: Progress) -> None:
             if keep_best:
-                folder.save_checkpoint("best", learner.encoder.parameters(), {**progress.__dict__})
+                folder.save_checkpoint("best", learner.encoder.parameters(), progress.to_json())
 
         trainer = Trainer(
             algorithm, streams, plan, lambda: scorer.dev(split) if len(split.dev.questions) else 0.0, on_step, on_best
         )
-        progress = trainer.run()
+        try:
+            progress = trainer.run()
+        except KeyboardInterrupt:
+            saved = folder.path / "checkpoints" / "interrupted"
+            learner.encoder.save(saved, f"Interrupted after {trainer.progress.step} meta-batches of {plan_steps}.\n")
+            folder.write_json("checkpoints/interrupted.json", {**trainer.progress.to_json(), "of": plan_steps})
+            reporter.warn(
+                f"interrupted after {trainer.progress.step} of {plan_steps} meta-batches; the encoder as it was is in {saved} "
+                "(train on from it with encoder.model=that)"
+            )
+            raise
     if keep_best and progress.best_step not in (-1, progress.step):
         learner.encoder.load_parameters(folder.load_checkpoint("best"))
     return progress

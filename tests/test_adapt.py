@@ -99,7 +99,10 @@ def test_chained_loops_equal_plain_unrolling(keep: int | None) -> None:
     """A student that starts where a teacher ended, and a loss between the two: gradients reach theta through both loops."""
     generator = torch.Generator().manual_seed(0)
     x, y = (torch.randn(6, 3, generator=generator, dtype=torch.float64) for _ in range(2))
-    values = [torch.randn(3, 5, generator=generator, dtype=torch.float64), torch.randn(5, 1, generator=generator, dtype=torch.float64)]
+    values = [
+        torch.randn(3, 5, generator=generator, dtype=torch.float64),
+        torch.randn(5, 1, generator=generator, dtype=torch.float64),
+    ]
 
     def outer(keep: int | None) -> list[Tensor]:
         theta = {name: v.clone().requires_grad_() for name, v in zip("ab", values, strict=True)}

@@ -131,7 +131,13 @@ def test_active_rows_and_shared_texts_change_nothing(learner: Learner) -> None:
         return torch.relu(distance(q, p) - distance(q, n) + 1).mean()
 
     adapted = adapt(lambda p: loss(p, 0), theta, 2, 0.1, keep=None)
-    plain = dict(zip(theta, torch.autograd.grad(loss(adapted, 1), list(theta.values()), allow_unused=True, materialize_grads=True), strict=True))
+    plain = dict(
+        zip(
+            theta,
+            torch.autograd.grad(loss(adapted, 1), list(theta.values()), allow_unused=True, materialize_grads=True),
+            strict=True,
+        )
+    )
     assert difference(ours, plain) < 1e-10
 
 

@@ -21,7 +21,13 @@ from metasearch_plugins.datasets.xquad_r import XQuADR
 from tests.tiny import tiny_corpus
 
 LANGUAGES = ["ar", "de", "el", "en", "hi", "ru", "th", "tr"]
-SCRIPTS = {"ar": r"[\u0600-\u06ff]", "el": r"[\u0370-\u03ff]", "hi": r"[\u0900-\u097f]", "ru": r"[\u0400-\u04ff]", "th": r"[\u0e00-\u0e7f]"}
+SCRIPTS = {
+    "ar": r"[\u0600-\u06ff]",
+    "el": r"[\u0370-\u03ff]",
+    "hi": r"[\u0900-\u097f]",
+    "ru": r"[\u0400-\u04ff]",
+    "th": r"[\u0e00-\u0e7f]",
+}
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +50,9 @@ def test_mini_is_what_it_says(mini: Corpus) -> None:
         answering = {c.id for q in questions for c in mini.answers[language, q.id]}
         assert len(candidates) >= 2 * len(answering)
         if language in SCRIPTS:
-            assert all(len(re.findall(SCRIPTS[language], t)) >= 5 for t in [*(q.text for q in questions), *(c.text for c in candidates)])
+            assert all(
+                len(re.findall(SCRIPTS[language], t)) >= 5 for t in [*(q.text for q in questions), *(c.text for c in candidates)]
+            )
 
 
 def test_mini_is_parallel_sentence_by_sentence(mini: Corpus) -> None:
@@ -82,7 +90,10 @@ def test_xquad_r_has_the_published_counts(shared: Path) -> None:
     assert len(runs_past) == 10 + 8 + 13 + 11 + 2 + 9 + 20
     assert len([p for p in corpus.problems if "differs from the context" in p.what]) == 2
     # One answering sentence per question and language, and as many different ones as published.
-    answering = {language: len({c.id for q in corpus.questions if q.language == language for c in corpus.answers[language, q.id]}) for language in corpus.languages}
+    answering = {
+        language: len({c.id for q in corpus.questions if q.language == language for c in corpus.answers[language, q.id]})
+        for language in corpus.languages
+    }
     assert answering == {"ar": 790, "de": 818, "el": 798, "hi": 798, "ru": 787, "th": 603, "tr": 764}
 
 
@@ -252,8 +263,27 @@ def test_one_id_for_two_questions_is_refused(tmp_path: Path) -> None:
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["data", "paragraphs", "context", "sentences", "sentence_breaks", "qas", "id", "question", "answers", "answer_start"]), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "data",
+                    "paragraphs",
+                    "context",
+                    "sentences",
+                    "sentence_breaks",
+                    "qas",
+                    "id",
+                    "question",
+                    "answers",
+                    "answer_start",
+                ]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
     max_leaves=20,
 )
 

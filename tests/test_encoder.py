@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -143,5 +144,5 @@ def test_length_groups_cost_no_more_than_any_other_cut() -> None:
     every = []
     for mask in range(2 ** (n - 1)):
         cuts = [0, *(i + 1 for i in range(n - 1) if mask >> i & 1), n]
-        every.append(cost(list(zip(cuts, cuts[1:], strict=False))))
+        every.append(cost(list(itertools.pairwise(cuts))))
     assert cost(length_groups(lengths)) == min(every)

@@ -103,7 +103,10 @@ def test_variants_and_supervision() -> None:
 def test_the_order_of_questions_and_candidates_does_not_matter() -> None:
     corpus = tiny_corpus()
     rng = np.random.default_rng(0)
-    table = {t: rng.integers(2, size=3).astype(np.float32) for t in [*(q.text for q in corpus.questions), *(c.text for c in corpus.candidates)]}
+    table = {
+        t: rng.integers(2, size=3).astype(np.float32)
+        for t in [*(q.text for q in corpus.questions), *(c.text for c in corpus.candidates)]
+    }
 
     class Fake:
         def encode(self, texts: Sequence[str], side: Side, batch_size: int = 32, progress: object = None) -> np.ndarray:

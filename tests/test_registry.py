@@ -93,9 +93,21 @@ def test_classes_are_imported_only_when_used(folder: Path) -> None:
     [
         ("bad1", "import no_such_module_here", "ModuleNotFoundError: No module named 'no_such_module_here'"),
         ("bad2", "1/0", "ZeroDivisionError"),
-        ("bad3", "from metasearch import hookimpl\n@hookimpl\ndef metasearch_register_los():\n    return []\n", "metasearch_register_los"),
-        ("bad4", "from metasearch import hookimpl\n@hookimpl\ndef metasearch_register_loss():\n    return [3]\n", "expected Component"),
-        ("bad5", "from metasearch import hookimpl\n@hookimpl\ndef metasearch_register_loss():\n    raise OSError('x')\n", "OSError: x"),
+        (
+            "bad3",
+            "from metasearch import hookimpl\n@hookimpl\ndef metasearch_register_los():\n    return []\n",
+            "metasearch_register_los",
+        ),
+        (
+            "bad4",
+            "from metasearch import hookimpl\n@hookimpl\ndef metasearch_register_loss():\n    return [3]\n",
+            "expected Component",
+        ),
+        (
+            "bad5",
+            "from metasearch import hookimpl\n@hookimpl\ndef metasearch_register_loss():\n    raise OSError('x')\n",
+            "OSError: x",
+        ),
         (
             "bad6",
             "from metasearch import Component, hookimpl\n@hookimpl\ndef metasearch_register_loss():\n"

@@ -65,7 +65,7 @@ def make_tiny_model(path: Path, seed: int = 0) -> Path:
 
 
 def tiny_corpus(articles: int = 10, questions: int = 4, languages: tuple[str, ...] = LANGUAGES) -> Corpus:
-    """A parallel corpus of made-up words: question n is answered by sentence n of its article, and one sentence answers nothing."""
+    """A parallel corpus of made-up words: sentence n of an article answers its question n, and the last answers nothing."""
     asked: list[Question] = []
     candidates: list[Candidate] = []
     relevant: dict[str, set[str]] = {}

@@ -63,6 +63,10 @@ class Progress:
     seconds_scoring: float = 0.0
     stopped: str = ""
 
+    def to_json(self) -> dict[str, Any]:
+        """As in ``checkpoints/*.json``; a score that is not there yet is null."""
+        return {**asdict(self), "best_score": self.best_score if math.isfinite(self.best_score) else None}
+
 
 class Trainer:
     """Runs an algorithm over the tasks of a plan.
@@ -150,7 +154,3 @@ class Trainer:
             self.on_best(state)
         elif self.plan.patience is not None and state.step - state.best_step >= self.plan.patience:
             state.stopped = f"no better dev score for {state.step - state.best_step} meta-batches"
-
-    def state_dict(self) -> dict[str, Any]:
-        """Progress as plain values."""
-        return asdict(self.progress)

@@ -1,0 +1,38 @@
+# One entry for each chore. `make setup` first; everything runs in .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: setup test lint fix types docs-check wheel-test clean
+
+setup: .venv/installed
+
+# The constraints pin what was tested. torch comes first, because a version that is not pinned would bring gigabytes of CUDA.
+.venv/installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	touch $@
+
+test: setup lint types
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+fix: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# mypy looks for the package metasearch_plugins, whose folder is plugins/.
+types: setup
+	mkdir -p build/types
+	ln -sfn ../../plugins build/types/metasearch_plugins
+	$(BIN)/mypy
+
+# Build the wheel, install it in an environment of its own, and use it from outside the tree.
+wheel-test: setup
+	$(BIN)/python tests/wheel_test.py
+
+clean:
+	rm -rf .venv build dist runs *.egg-info .mypy_cache .ruff_cache .pytest_cache
