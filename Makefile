@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup test lint fix types docs-check wheel-test clean
+.PHONY: setup test lint fix types clean
 
 setup: .venv/installed
 
@@ -29,10 +29,6 @@ types: setup
 	mkdir -p build/types
 	ln -sfn ../../plugins build/types/metasearch_plugins
 	$(BIN)/mypy
-
-# Build the wheel, install it in an environment of its own, and use it from outside the tree.
-wheel-test: setup
-	$(BIN)/python tests/wheel_test.py
 
 clean:
 	rm -rf .venv build dist runs *.egg-info .mypy_cache .ruff_cache .pytest_cache

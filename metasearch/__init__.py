@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from metasearch.errors import MetasearchError as MetasearchError
     from metasearch.registry import Component as Component
     from metasearch.registry import hookimpl as hookimpl
-    from metasearch.registry import registry as registry
     from metasearch.runner import evaluate as evaluate
     from metasearch.runner import run as run
 
@@ -60,7 +59,6 @@ _HOMES = {
     "MetasearchError": "metasearch.errors",
     "Component": "metasearch.registry",
     "hookimpl": "metasearch.registry",
-    "registry": "metasearch.registry",
     "evaluate": "metasearch.runner",
     "run": "metasearch.runner",
 }

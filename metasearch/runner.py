@@ -21,6 +21,7 @@ from metasearch.dataset import Split, make_splits
 from metasearch.episodes import EpisodeStream, Mode, parse_mode
 from metasearch.errors import ConfigError
 from metasearch.evaluation import EncodedCorpus, Row, encode_corpus, evaluate_corpus, main_score
+from metasearch.registry import registry
 from metasearch.report import Reporter, RunFolder, summarise
 from metasearch.report.manifest import manifest
 from metasearch.report.model_card import model_card
@@ -97,6 +98,7 @@ def run(*words: str, file: str | Path | None = None, reporter: Reporter | None =
 def run_config(config: Config, reporter: Reporter, command: str) -> RunResult:
     """Run a composed configuration (see :func:`run`)."""
     clock = _Clock()
+    _greet(config, reporter)
     # Everything that can be wrong with the input is found before anything is written.
     algorithm: MetaAlgorithm = config.create("algo")
     mode = _mode(config, algorithm)
@@ -168,6 +170,7 @@ def evaluate(model: str, *words: str, file: str | Path | None = None, reporter: 
         Scores; nothing is written unless ``out=`` is given.
     """
     reporter = reporter or Reporter()
+    given = (model, *words)
     run_folder = Path(model).expanduser()
     seen: list[str] = []
     if (run_folder / "config.yaml").is_file():
@@ -192,8 +195,9 @@ def evaluate(model: str, *words: str, file: str | Path | None = None, reporter: 
     if config.components["algo"].name != "zero-shot":
         raise ConfigError(f"algo={config['algo.name']}: evaluate does not train; use metasearch run")
     if config["out"] is not None:
-        return run_config(config, reporter, _command("evaluate", (model, *words[2:]), None))
+        return run_config(config, reporter, _command("evaluate", given, None))
     clock = _Clock()
+    _greet(config, reporter)
     metric: Metric = config.create("metric")
     dataset: Dataset = config.create("data")
     with clock("read_data"):
@@ -371,6 +375,14 @@ def _counts(corpus: Corpus, splits: Sequence[Split]) -> dict[str, Any]:
             for split in splits
         ],
     }
+
+
+def _greet(config: Config, reporter: Reporter) -> None:
+    for broken in registry.broken:
+        reporter.warn(str(broken))
+    model = f", encoder {config['encoder.model']}" if "model" in config["encoder"] else ""
+    mode = f", mode {config['mode']}" if config["mode"] else ""
+    reporter.say(f"{config['algo.name']} on {config['data.name']}{model}, preset {config['preset']}{mode}")
 
 
 def _warn_of_problems(corpus: Corpus, reporter: Reporter) -> None:

@@ -209,7 +209,9 @@ def test_records_that_cannot_be_used_are_left_out_and_counted(
 ) -> None:
     corpus = XQuADR(str(write(tmp_path, change))).load()
     assert [q.id for q in corpus.questions] == ["q1"]
-    assert [p for p in corpus.problems if p.skipped and what in p.what]
+    [problem] = [p for p in corpus.problems if p.skipped and what in p.what]
+    assert problem.line == 1
+    assert str(problem).startswith(f"{tmp_path / 'xx.json'}:1: data[0].paragraphs[0]")
 
 
 @pytest.mark.parametrize(

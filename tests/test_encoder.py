@@ -146,3 +146,16 @@ def test_length_groups_cost_no_more_than_any_other_cut() -> None:
         cuts = [0, *(i + 1 for i in range(n - 1) if mask >> i & 1), n]
         every.append(cost(list(itertools.pairwise(cuts))))
     assert cost(length_groups(lengths)) == min(every)
+
+
+def test_autocast_keeps_parameters_and_gradients_in_float32(encoder: TripletEncoder) -> None:
+    stream = EpisodeStream(tiny_corpus(), parse_mode("el_el -> el_ar").train, RandomSampler(3, 2, 2), 0, "train")
+    prepared = encoder.prepare(stream.task(0).sets)
+    exact = encoder.embed(encoder.restrict(encoder.parameters(), prepared), prepared, 0).positive
+    encoder.to("cpu", "bfloat16")
+    theta = encoder.parameters()
+    rough = encoder.embed(encoder.restrict(theta, prepared), prepared, 0).positive
+    assert rough.dtype == torch.float32
+    assert 0 < (rough - exact).abs().max().item() < 0.05
+    rough.sum().backward()
+    assert all(p.grad is None or p.grad.dtype == torch.float32 for p in theta.values())

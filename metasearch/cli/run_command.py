@@ -16,24 +16,17 @@ if TYPE_CHECKING:
 
 
 def run(words: list[str], file: Path | None, cfg: bool, as_json: bool, quiet: bool) -> None:
-    config = compose(*words, file=file)
-    warn_of_broken(registry)
     if cfg:
-        sys.stdout.write(config.to_yaml())
+        sys.stdout.write(compose(*words, file=file).to_yaml())
+        warn_of_broken(registry)
         return
+    compose(*words, file=file)  # most mistakes are in the words: tell them before torch is imported
 
     from metasearch.cli import console
     from metasearch.runner import run as run_it
 
     _still(os.environ)
-    reporter = console.reporter(quiet or (as_json and not sys.stderr.isatty()))
-    reporter.say(
-        f"{config['algo.name']} on {config['data.name']}, encoder {config['encoder.model']}, "
-        f"preset {config['preset']}" + (f", mode {config['mode']}" if config["mode"] else "")
-        if "model" in config["encoder"]
-        else f"{config['algo.name']} on {config['data.name']}"
-    )
-    _show(run_it(*words, file=file, reporter=reporter), as_json)
+    _show(run_it(*words, file=file, reporter=console.reporter(_silent(as_json, quiet))), as_json)
 
 
 def evaluate(model: str, words: list[str], file: Path | None, as_json: bool, quiet: bool) -> None:
@@ -41,9 +34,12 @@ def evaluate(model: str, words: list[str], file: Path | None, as_json: bool, qui
     from metasearch.runner import evaluate as evaluate_it
 
     _still(os.environ)
-    warn_of_broken(registry)
-    reporter = console.reporter(quiet or (as_json and not sys.stderr.isatty()))
-    _show(evaluate_it(model, *words, file=file, reporter=reporter), as_json)
+    _show(evaluate_it(model, *words, file=file, reporter=console.reporter(_silent(as_json, quiet))), as_json)
+
+
+def _silent(as_json: bool, quiet: bool) -> bool:
+    """A program that reads JSON needs no progress; a person at a terminal still does."""
+    return quiet or (as_json and not sys.stderr.isatty())
 
 
 def _still(environment: os._Environ[str]) -> None:

@@ -178,7 +178,7 @@ class Registry:
         """Resolve, import and construct a component.
 
         Example:
-            >>> from metasearch import registry
+            >>> from metasearch.registry import registry
             >>> registry.create("metric", "map", cutoff=20).primary
             'map@20'
         """

@@ -119,10 +119,10 @@ class _Reader:
                 raise self._error(f"{where}.sentence_breaks[{i}]", f"expected [start, end], found {json.dumps(span)[:60]}")
             spans.append((span[0], span[1]))
             if not sentence.strip():
-                self._problem(place, "empty sentence", skipped=True)
+                self._problem(sentence, place, "empty sentence", skipped=True)
                 continue
             if sentence != context[span[0] : span[1]]:
-                self._problem(place, "differs from the context at its sentence_breaks; the sentence is used")
+                self._problem(sentence, place, "differs from the context at its sentence_breaks; the sentence is used")
             text = f"{sentence} {context}" if self.context else sentence
             self.candidates.append(Candidate(f"{prefix}-{i:03d}", self.language, text, group))
         for place, qa in self._list(paragraph, where, "qas"):
@@ -159,17 +159,17 @@ class _Reader:
             raise self._error(f"{place}.answer_start", f"expected a whole number, found {_kind(start)}")
         inside = [i for i, (begin, end) in enumerate(spans) if begin <= start < end and sentences[i].strip()]
         if not text.strip():
-            self._problem(where, "empty question", skipped=True)
+            self._problem(question_id, where, "empty question", skipped=True)
             return
         if not inside:
-            self._problem(place, f"answer_start {start} lies in no sentence", skipped=True)
+            self._problem(question_id, place, f"answer_start {start} lies in no sentence", skipped=True)
             return
         answer_text = answer.get("text")
         if isinstance(answer_text, str):
             if context[start : start + len(answer_text)] != answer_text:
-                self._problem(place, "the answer's text is not what the context has at answer_start")
+                self._problem(question_id, place, "the answer's text is not what the context has at answer_start")
             if start + len(answer_text) > spans[inside[0]][1]:
-                self._problem(place, "the answer runs past the end of its sentence")
+                self._problem(question_id, place, "the answer runs past the end of its sentence")
         self.questions.append(Question(question_id, self.language, text, group))
         self.relevant.setdefault(question_id, set()).add(f"{prefix}-{inside[0]:03d}")
 
@@ -199,8 +199,16 @@ class _Reader:
     def _error(self, where: str, what: str) -> DataError:
         return DataError(f"{self.file}: {where}: {what}")
 
-    def _problem(self, where: str, what: str, skipped: bool = False) -> None:
-        self.problems.append(Problem(str(self.file), 0, where, what, skipped))
+    def _problem(self, near: str, where: str, what: str, skipped: bool = False) -> None:
+        self.problems.append(Problem(str(self.file), self._line(near), where, what, skipped))
+
+    def _line(self, text: str) -> int:
+        """The line that holds a JSON string, as it may have been written; 0 if it is not found."""
+        for written in (json.dumps(text, ensure_ascii=False), json.dumps(text)):
+            place = self.raw.find(written)
+            if place >= 0:
+                return self.raw.count("\n", 0, place) + 1
+        return 0
 
 
 def _join(where: str, key: str) -> str:

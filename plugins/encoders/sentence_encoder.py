@@ -80,7 +80,7 @@ class SentenceEncoder(Encoder):
         self.transformer = _transformer(self.model)
         self.table = self._token_table()
         self._own_attention = getattr(getattr(self.transformer, "config", None), "_attn_implementation", None)
-        self._attention = self._own_attention
+        self._attention = self._episode_attention = self._own_attention
         self.model.eval()
 
     # -- the model ---------------------------------------------------------------------------------------------------
@@ -112,6 +112,7 @@ class SentenceEncoder(Encoder):
     def second_order(self, needed: bool) -> None:
         # Fused attention kernels have no second derivative; "eager" attention is plain matrix products.
         self._set_attention("eager" if needed else self._own_attention)
+        self._episode_attention = self._attention
 
     def _set_attention(self, kind: str | None) -> None:
         if kind is not None and kind != self._attention and hasattr(self.transformer, "set_attn_implementation"):
@@ -177,7 +178,7 @@ class SentenceEncoder(Encoder):
             "dimension": self.dimension,
             "prompts": dict(self.prompts),
             "max_length": dict(self.max_length),
-            "attention": {"episodes": self._attention, "evaluation": self._own_attention},
+            "attention": {"episodes": self._episode_attention, "evaluation": self._own_attention},
             "modules": [type(module).__name__ for module in self.model],
         }
 

@@ -1,0 +1,108 @@
+"""The documents tell the truth: commands compose, names exist, the plugin of docs/plugins.md works."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import metasearch
+from metasearch.config import compose, presets
+from metasearch.config.schema import fixed_defaults
+from metasearch.registry import KINDS, Registry
+from tests.conftest import ROOT
+from tests.test_registry import shipped, write_plugin
+
+DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+
+
+def commands() -> list[list[str]]:
+    found = []
+    for document in DOCUMENTS:
+        for line in document.read_text(encoding="utf-8").splitlines():
+            match = re.search(r"metasearch (?:run|evaluate) ([^`|]*=[^`|]*)", line.partition("#")[0])
+            if match and "KEY=" not in line:
+                words = [w for w in shlex.split(match.group(1)) if "=" in w and not w.startswith("-")]
+                found.append([w for w in words if "..." not in w])
+    return found
+
+
+def test_there_are_commands_to_check() -> None:
+    assert len(commands()) >= 8
+
+
+@pytest.mark.parametrize("words", [c for c in commands() if not any("soft-margin" in w for w in c)], ids=" ".join)
+def test_documented_commands_compose(words: list[str]) -> None:
+    compose(*words)
+
+
+def test_every_key_is_documented() -> None:
+    text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    for key in [*fixed_defaults(), "data.fold"]:
+        assert f"`{key}`" in text, key
+    for name in presets():
+        assert f"`{name}`" in text
+
+
+def test_every_link_leads_somewhere() -> None:
+    for document in DOCUMENTS:
+        for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text(encoding="utf-8")):
+            assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_public_names_have_docstrings() -> None:
+    for name in metasearch.__all__:
+        value = getattr(metasearch, name)
+        if inspect.isclass(value) or inspect.isfunction(value):
+            assert value.__doc__, name
+    for kind, interface in KINDS.items():
+        module, _, name = interface.partition(":")
+        cls: Any = getattr(__import__(module, fromlist=[name]), name)
+        for method, value in vars(cls).items():
+            if inspect.isfunction(value) and not method.startswith("_"):
+                assert value.__doc__, f"{kind}: {name}.{method}"
+
+
+def test_every_shipped_component_has_a_docstring_with_its_arguments() -> None:
+    for item in Registry(shipped()):
+        cls = item.load()
+        text = (cls.__doc__ or "") + "".join(base.__doc__ or "" for base in cls.__mro__[1:3])
+        for option in item.component.options:
+            assert f"{option}:" in text, f"{item.kind}={item.name}: {option}"
+
+
+def test_the_plugin_of_the_docs_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    from metasearch.core import TripletEmbeddings
+
+    text = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n# (\S+)\n(.*?)```", text, re.DOTALL)
+    assert [name for name, _ in blocks] == ["metasearch_soft_margin/plugin.py", "metasearch_soft_margin/loss.py"]
+    monkeypatch.syspath_prepend(str(tmp_path))
+    plugin = blocks[0][1].replace("metasearch_soft_margin.loss:", "soft_loss:")
+    (tmp_path / "soft_loss.py").write_text(blocks[1][1], encoding="utf-8")
+    registry = Registry([*shipped(), write_plugin(tmp_path, "soft", plugin)])
+    loss = compose("loss=soft-margin", "loss.scale=20", components=registry).create("loss")
+    same = torch.ones(2, 3)
+    assert loss(TripletEmbeddings(same, same, same.unsqueeze(1))).item() == pytest.approx(0.6931, abs=1e-3)
+
+
+def test_the_example_searches(tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    import runpy
+
+    monkeypatch.setattr("sys.argv", ["search_mini.py", str(tiny_model), "ποιος;"])
+    runpy.run_path(str(ROOT / "examples" / "search_mini.py"), run_name="__main__")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "ποιος;"
+    assert len(lines) == 9
+
+
+def test_the_example_configuration_is_valid() -> None:
+    config = compose(file=ROOT / "examples" / "three-languages.yaml")
+    assert config["mode"].startswith("en_en")
+    assert config["seed"] == 1
