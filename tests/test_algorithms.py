@@ -61,7 +61,7 @@ def by_finite_differences(value: Callable[[], float], theta: dict[str, Tensor], 
     """Relative error of <gradient, direction> against central differences, along a random direction."""
     generator = torch.Generator().manual_seed(5)
     direction = {n: torch.randn(p.shape, generator=generator, dtype=p.dtype) for n, p in theta.items()}
-    step = 1e-5
+    step = 1e-6
     ends = []
     for sign in (1, -1):
         with torch.no_grad():
