@@ -95,63 +95,54 @@ def run(*words: str, file: str | Path | None = None, reporter: Reporter | None =
     return run_config(config, reporter or Reporter(), _command("run", words, file))
 
 
-def run_config(config: Config, reporter: Reporter, command: str) -> RunResult:
-    """Run a composed configuration (see :func:`run`)."""
+def run_config(config: Config, reporter: Reporter, command: str, seen: Sequence[str] = ()) -> RunResult:
+    """Run a composed configuration (see :func:`run`).
+
+    Args:
+        config: from :func:`metasearch.compose`.
+        reporter: is told how it goes.
+        command: what the user typed, for manifest and model card.
+        seen: languages that the encoder was trained on before, where this run does not train.
+    """
     clock = _Clock()
-    _greet(config, reporter)
-    # Everything that can be wrong with the input is found before anything is written.
-    algorithm: MetaAlgorithm = config.create("algo")
-    mode = _mode(config, algorithm)
-    metric: Metric = config.create("metric")
-    dataset: Dataset = config.create("data")
-    with clock("read_data"):
-        corpus = dataset.load()
-        splits = make_splits(corpus, config["data.fold"], config["seed"])
-    streams = [_streams(config, mode, split) if mode else {} for split in splits]
     out = Path(config["out"] or _default_out(config))
-    RunFolder.check_free(out)
-    device = _device(config["device"])
-    loss: Loss = config.create("loss")
-    with clock("load_model"):
-        encoder: Encoder = config.create("encoder")
-        encoder.to(device, config["precision"])
-    _check_kinds(config, algorithm, encoder, loss, dataset)
+    parts = _prepare(config, clock, reporter, out)
     folder = RunFolder.create(out)
-
     folder.write_text("config.yaml", config.to_yaml())
-    about = manifest(config, command, device)
-    about["data"] = {"name": corpus.name, "fingerprint": corpus.fingerprint, **_counts(corpus, splits)}
-    folder.write_json("manifest.json", {**about, "encoder": encoder.describe()})
-    _warn_of_problems(corpus, reporter)
+    about = manifest(config, command, str(parts.encoder.device))
+    counts = _counts(parts.corpus, parts.splits)
+    about["data"] = {"name": parts.corpus.name, "fingerprint": parts.corpus.fingerprint, **counts}
+    folder.write_json("manifest.json", {**about, "encoder": parts.encoder.describe()})
 
-    seen = sorted(mode.languages) if mode else []
+    mode, encoder = parts.mode, parts.encoder
+    seen = sorted(mode.languages) if mode else seen
+    scorer = _Scorer(config, encoder, parts.metric, seen, reporter)
     torch.manual_seed(config["seed"])
-    initial = {n: p.detach().clone() for n, p in encoder.parameters().items()} if len(splits) > 1 else {}
+    initial = {n: p.detach().clone() for n, p in encoder.parameters().items()} if len(parts.splits) > 1 else {}
     rows: list[Row] = []
     before: list[Row] = []
-    for split, sources in zip(splits, streams, strict=True):
-        part = folder if len(splits) == 1 else folder.part(f"fold-{split.fold}")
+    for split, streams in zip(parts.splits, parts.streams, strict=True):
+        part = folder if len(parts.splits) == 1 else folder.part(f"fold-{split.fold}")
+        base: list[Row] = []
         if initial:
             encoder.load_parameters(initial)
-        scorer = _Scorer(config, encoder, metric, seen, reporter)
         if mode:
             if config["eval.baseline"]:
                 with clock("score_before"):
-                    before += scorer.rows(split.test, split, "scoring the untrained encoder")[0]
+                    base = scorer.rows(split.test, split, "scoring the untrained encoder")[0]
             with clock("train"):
-                progress = _train(config, algorithm, Learner(encoder, loss), sources, split, scorer, part, reporter)
+                progress = _train(parts, split, streams, scorer, part)
             part.write_json("checkpoints/progress.json", progress.to_json())
         with clock("score_after"):
             after, encoded = scorer.rows(split.test, split, "scoring the encoder")
-        rows += after
         part.write_trec(encoded, config["eval.run_depth"], "metasearch")
         with clock("save_model"):
-            of_fold = [row for row in before if row.fold == split.fold]
-            card = _card(config, command, dataset, algorithm, mode, corpus, of_fold, after, metric, encoder)
-            encoder.save(part.model, card)
+            encoder.save(part.model, _card(parts, command, seen, base, after))
             part.drop_checkpoint("best")
-    folder.write_json("manifest.json", {**about, "encoder": encoder.describe(), "languages_seen": seen})
-    result = RunResult(out, config, tuple(rows), tuple(before), metric.primary, clock.seconds, about["data"])
+        before += base
+        rows += after
+    folder.write_json("manifest.json", {**about, "encoder": encoder.describe(), "languages_seen": list(seen)})
+    result = RunResult(out, config, tuple(rows), tuple(before), parts.metric.primary, clock.seconds, about["data"])
     folder.write_json("results.json", result.to_json())
     return result
 
@@ -170,66 +161,74 @@ def evaluate(model: str, *words: str, file: str | Path | None = None, reporter: 
         Scores; nothing is written unless ``out=`` is given.
     """
     reporter = reporter or Reporter()
-    given = (model, *words)
     run_folder = Path(model).expanduser()
-    seen: list[str] = []
     if (run_folder / "config.yaml").is_file():
-        if not (run_folder / "model").is_dir():
-            inside = sorted(p.parent.name for p in run_folder.glob("*/model"))
-            raise ConfigError(
-                f"{model}: this run has no model/ folder; "
-                + (
-                    f"name one of its folds' models: {', '.join(f'{model}/{p}/model' for p in inside)}"
-                    if inside
-                    else "it did not finish"
-                )
-            )
-        file = file or run_folder / "config.yaml"
+        source = f"encoder.model='{_model_of(run_folder)}'"
+        config = compose("algo=zero-shot", "mode=null", "out=null", source, *words, file=file or run_folder / "config.yaml")
         seen = _seen_by(run_folder)
-        source = str(run_folder / "model")
-        words = ("algo=zero-shot", "mode=null", "out=null", f"encoder.model='{source}'", *words)
-        config = compose(*words, file=file)
     else:
-        words = ("algo=zero-shot", f"encoder.model='{model}'", *words)
-        config = compose(*words, file=file, defaults={"data.fold": "none"})
+        source = f"encoder.model='{model}'"
+        config = compose("algo=zero-shot", source, *words, file=file, defaults={"data.fold": "none"})
+        seen = []
     if config.components["algo"].name != "zero-shot":
         raise ConfigError(f"algo={config['algo.name']}: evaluate does not train; use metasearch run")
     if config["out"] is not None:
-        return run_config(config, reporter, _command("evaluate", given, None))
+        return run_config(config, reporter, _command("evaluate", (model, *words), file), seen)
     clock = _Clock()
-    _greet(config, reporter)
-    metric: Metric = config.create("metric")
-    dataset: Dataset = config.create("data")
-    with clock("read_data"):
-        corpus = dataset.load()
-        splits = make_splits(corpus, config["data.fold"], config["seed"])
-    device = _device(config["device"])
-    with clock("load_model"):
-        encoder: Encoder = config.create("encoder")
-        encoder.to(device, config["precision"])
-    _warn_of_problems(corpus, reporter)
-    scorer = _Scorer(config, encoder, metric, seen, reporter)
-    rows: list[Row] = []
+    parts = _prepare(config, clock, reporter, None)
+    scorer = _Scorer(config, parts.encoder, parts.metric, seen, reporter)
     with clock("score"):
-        for split in splits:
-            rows += scorer.rows(split.test, split, "scoring the encoder")[0]
-    return RunResult(None, config, tuple(rows), (), metric.primary, clock.seconds, _counts(corpus, splits))
+        rows = [row for split in parts.splits for row in scorer.rows(split.test, split, "scoring the encoder")[0]]
+    counts = {"name": parts.corpus.name, "fingerprint": parts.corpus.fingerprint, **_counts(parts.corpus, parts.splits)}
+    return RunResult(None, config, tuple(rows), (), parts.metric.primary, clock.seconds, counts)
 
 
 # -- stages --------------------------------------------------------------------------------------------------------------
 
 
-def _train(
-    config: Config,
-    algorithm: MetaAlgorithm,
-    learner: Learner,
-    streams: Mapping[str, EpisodeStream],
-    split: Split,
-    scorer: _Scorer,
-    folder: RunFolder,
-    reporter: Reporter,
-) -> Progress:
+@dataclass(frozen=True)
+class _Parts:
+    """The components of a run, made and checked. ``mode`` is None and ``streams`` are empty where nothing is trained."""
+
+    config: Config
+    reporter: Reporter
+    algorithm: MetaAlgorithm
+    mode: Mode | None
+    metric: Metric
+    dataset: Dataset
+    corpus: Corpus
+    splits: list[Split]
+    streams: list[dict[str, EpisodeStream]]
+    loss: Loss
+    encoder: Encoder
+
+
+def _prepare(config: Config, clock: _Clock, reporter: Reporter, out: Path | None) -> _Parts:
+    """Make every component. All that can be wrong with the input is found here, before anything is written."""
+    _greet(config, reporter)
+    algorithm: MetaAlgorithm = config.create("algo")
+    mode = _mode(config, algorithm)
+    metric: Metric = config.create("metric")
+    loss: Loss = config.create("loss")
+    dataset: Dataset = config.create("data")
+    with clock("read_data"):
+        corpus = dataset.load()
+        splits = make_splits(corpus, config["data.fold"], config["seed"])
+    _warn_of_problems(corpus, reporter)
+    streams = [_streams(config, mode, split) if mode else {} for split in splits]
+    if out is not None:
+        RunFolder.check_free(out)
+    device = _device(config["device"])
+    with clock("load_model"):
+        encoder: Encoder = config.create("encoder")
+        encoder.to(device, config["precision"])
+    _check_kinds(config, algorithm, encoder, loss, dataset)
+    return _Parts(config, reporter, algorithm, mode, metric, dataset, corpus, splits, streams, loss, encoder)
+
+
+def _train(parts: _Parts, split: Split, streams: Mapping[str, EpisodeStream], scorer: _Scorer, folder: RunFolder) -> Progress:
     """Train, keep the best checkpoint on dev (or the last), and leave the encoder at it."""
+    config, algorithm, encoder, reporter = parts.config, parts.algorithm, parts.encoder, parts.reporter
     plan = TrainingPlan(
         config["train.tasks"],
         config["valid.tasks"],
@@ -237,7 +236,7 @@ def _train(
         config["train.patience"],
         config["train.eval_every"],
     )
-    algorithm.start(learner)
+    algorithm.start(Learner(encoder, parts.loss))
     keep_best = config["train.keep"] == "best"
     plan_steps = plan.steps(algorithm.meta_batch_size)
     with reporter.stage("training", plan_steps) as stage:
@@ -250,7 +249,7 @@ def _train(
 
         def on_best(progress: Progress) -> None:
             if keep_best:
-                folder.save_checkpoint("best", learner.encoder.parameters(), progress.to_json())
+                folder.save_checkpoint("best", encoder.parameters(), progress.to_json())
 
         trainer = Trainer(
             algorithm, streams, plan, lambda: scorer.dev(split) if len(split.dev.questions) else 0.0, on_step, on_best
@@ -259,7 +258,7 @@ def _train(
             progress = trainer.run()
         except KeyboardInterrupt:
             saved = folder.path / "checkpoints" / "interrupted"
-            learner.encoder.save(saved, f"Interrupted after {trainer.progress.step} meta-batches of {plan_steps}.\n")
+            encoder.save(saved, f"Interrupted after {trainer.progress.step} meta-batches of {plan_steps}.\n")
             folder.write_json("checkpoints/interrupted.json", {**trainer.progress.to_json(), "of": plan_steps})
             reporter.warn(
                 f"interrupted after {trainer.progress.step} of {plan_steps} meta-batches; the encoder as it was is in {saved} "
@@ -267,7 +266,7 @@ def _train(
             )
             raise
     if keep_best and progress.best_step not in (-1, progress.step):
-        learner.encoder.load_parameters(folder.load_checkpoint("best"))
+        encoder.load_parameters(folder.load_checkpoint("best"))
     return progress
 
 
@@ -391,36 +390,35 @@ def _warn_of_problems(corpus: Corpus, reporter: Reporter) -> None:
         reporter.warn(f"{corpus.name}: {len(skipped)} records left out, the first: {skipped[0]}")
 
 
-def _card(
-    config: Config,
-    command: str,
-    dataset: Dataset,
-    algorithm: MetaAlgorithm,
-    mode: Mode | None,
-    corpus: Corpus,
-    before: Sequence[Row],
-    after: Sequence[Row],
-    metric: Metric,
-    encoder: Encoder,
-) -> str:
+def _card(parts: _Parts, command: str, seen: Sequence[str], before: Sequence[Row], after: Sequence[Row]) -> str:
     from metasearch import __version__
 
-    about = encoder.describe()
+    config, about = parts.config, parts.encoder.describe()
     return model_card(
         base_model=str(about.get("model", config["encoder.name"])),
         command=command,
-        data_name=corpus.name,
-        data_citation=dataset.citation,
+        data_name=parts.corpus.name,
+        data_citation=parts.dataset.citation,
         algorithm=config["algo.name"],
-        algorithm_citation=algorithm.citation,
+        algorithm_citation=parts.algorithm.citation,
         mode=config["mode"] or "none",
-        languages=corpus.languages,
-        trained_on=sorted(mode.languages) if mode else [],
+        languages=parts.corpus.languages,
+        trained_on=seen,
         before=before,
         after=after,
-        metric=metric.primary,
+        metric=parts.metric.primary,
         encoder=about,
         version=__version__,
+    )
+
+
+def _model_of(run_folder: Path) -> Path:
+    if (run_folder / "model").is_dir():
+        return run_folder / "model"
+    inside = ", ".join(str(path) for path in sorted(run_folder.glob("fold-*/model")))
+    raise ConfigError(
+        f"{run_folder}: this run has no model/ folder; "
+        + (f"name one of its folds' models: {inside}" if inside else "it did not finish")
     )
 
 
