@@ -1,4 +1,4 @@
-# One entry for each chore. `make setup` first; everything runs in .venv.
+# One entry for each chore; everything runs in .venv.
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -6,14 +6,13 @@ BIN := .venv/bin
 
 setup: .venv/installed
 
-# The constraints pin what was tested. torch comes first, because a version that is not pinned would bring gigabytes of CUDA.
+# The constraints pin what was tested; above all torch, whose newest build brings gigabytes of CUDA.
 .venv/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
 	touch $@
 
-test: setup lint types
+test: lint types
 	$(BIN)/python -m pytest
 
 lint: setup

@@ -28,8 +28,8 @@ def _flag(default: bool, description: str) -> Schema:
     return _option(default, description, type="boolean")
 
 
-def _text(default: str | None, description: str) -> Schema:
-    return _option(default, description, type=["string", "null"] if default is None else "string")
+def _text(default: str | None, description: str, **limits: Any) -> Schema:
+    return _option(default, description, type=["string", "null"] if default is None else "string", **limits)
 
 
 def _languages() -> Schema:
@@ -46,7 +46,7 @@ def _languages() -> Schema:
 CONTEXT = _flag(False, "Encode a candidate as its sentence followed by its paragraph (the paper's setting).")
 
 ENCODER_OPTIONS: dict[str, Schema] = {
-    "model": _text("builtin:multilingual-e5-small", "Built-in name, local folder, or name on the model hub."),
+    "model": _text("builtin:multilingual-e5-small", "Built-in name, local folder, or name on the model hub.", minLength=1),
     "max_query_length": _integer(96, "Most tokens of a query, prompt included.", minimum=4),
     "max_candidate_length": _integer(256, "Most tokens of a candidate, prompt included.", minimum=4),
     "query_prompt": _text(None, "Text put before queries; null: the model's own."),
@@ -177,7 +177,7 @@ def metasearch_register_data() -> list[Component]:
             "metasearch_plugins.datasets.xquad_r:XQuADR",
             "LAReQA's XQuAD-R, or any LANGUAGE.json files in its format.",
             {
-                "path": _text(None, "Folder that holds ar.json, de.json, ..."),
+                "path": _text(None, "Folder that holds ar.json, de.json, ...", minLength=1),
                 "languages": _languages(),
                 "context": CONTEXT,
             },

@@ -90,6 +90,7 @@ def test_every_form_of_override() -> None:
         (["device=gpu"], "device=gpu.*expected text of the form.*auto"),
         (["eval.variants=[multi,many]"], "eval.variants=.*one of multi, bi, mono"),
         (["loss.margin=null"], "loss.margin=null"),
+        (["encoder.model="], "expected text, not empty"),
         (["encoder.model.x=1"], "no such key"),
     ],
 )

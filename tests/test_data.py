@@ -187,6 +187,8 @@ def test_a_good_file_reads(tmp_path: Path) -> None:
         (lambda p: p["qas"][0]["answers"][0].update(answer_start=True), "expected a whole number, found true or false"),
         (lambda p: p["qas"].append(p["qas"][0]), r"qas\[1\]: the id 'q1' stands twice"),
         (lambda p: p["qas"].clear(), "holds no questions"),
+        (lambda p: p["sentences"].__setitem__(0, "a\ud800"), r"sentences\[0\]: half a surrogate pair at character 1"),
+        (lambda p: p["qas"][0].update(question="\udfff"), "question: half a surrogate pair at character 0"),
     ],
 )
 def test_a_wrong_file_names_file_and_place(tmp_path: Path, change: Callable[[dict[str, Any]], object], said: str) -> None:
@@ -252,6 +254,12 @@ def test_folders_and_languages_that_are_not_there(tmp_path: Path) -> None:
         XQuADR(str(tmp_path), languages=["xy"]).load()
     with pytest.raises(DataError, match="it has ar, de, el"):
         Mini(["fr"]).load()
+
+
+def test_other_json_files_are_nobodys_language(tmp_path: Path) -> None:
+    folder = write(tmp_path, lambda p: None)
+    (folder / "dataset_info.json").write_text("{}", encoding="utf-8")
+    assert XQuADR(str(folder)).load().languages == ("xx",)
 
 
 def test_one_id_for_two_questions_is_refused(tmp_path: Path) -> None:

@@ -106,3 +106,9 @@ def test_the_example_configuration_is_valid() -> None:
     config = compose(file=ROOT / "examples" / "three-languages.yaml")
     assert config["mode"].startswith("en_en")
     assert config["seed"] == 1
+
+
+def test_ci_runs_the_readmes_test_command() -> None:
+    block = re.search(r"pass the tests:\n\n```sh\n(.*?)\n```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert block
+    assert block.group(1) in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import torch
-
 from metasearch import Corpus
 from metasearch.core import Candidate, Question
 
@@ -15,6 +13,7 @@ LANGUAGES = ("ar", "de", "el", "hi")
 
 def make_tiny_model(path: Path, seed: int = 0) -> Path:
     """Write a random BERT of 2 layers and width 32 as a SentenceTransformer folder, with prompts as E5 has them."""
+    import torch
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors

@@ -5,6 +5,7 @@ Only Typer is imported here; a command's own module is imported when the command
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -112,7 +113,7 @@ def plugins_show(
 
 @data_app.command("describe")
 def data_describe(
-    path: Annotated[str, typer.Argument(help="Folder or file, or the name of a data set that comes with the package.")],
+    path: Annotated[str, typer.Argument(help="Folder of a data set, or the name of one that comes with the package.")],
     json: Json = False,
 ) -> None:
     """Say what a data set holds: languages, counts, problems and where they are."""
@@ -135,6 +136,9 @@ def main(arguments: list[str] | None = None) -> None:
     if "--verbose" in words:  # wherever it stands
         words = [word for word in words if word != "--verbose"]
         os.environ["METASEARCH_VERBOSE"] = "1"
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks a character is no reason to fail
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(words, prog_name="metasearch")  # ends the process itself, with 0, 2 (usage) or 130 (interrupted)
     except MetasearchError as error:

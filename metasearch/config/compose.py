@@ -313,6 +313,8 @@ def allowed(schema: Mapping[str, Any]) -> str:
     ):
         if key in schema:
             said += f", {word} {schema[key]}"
+    if schema.get("minLength"):
+        said += ", not empty"
     if "pattern" in schema:
         said += f" of the form {schema['pattern']}"
     if "items" in schema:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 from metasearch import Corpus, Dataset
 from metasearch.core import Candidate, Problem, Question
 from metasearch.errors import DataError, did_you_mean
+
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*\Z")
 
 
 class XQuADR(Dataset):
@@ -40,7 +43,7 @@ class XQuADR(Dataset):
 
     @classmethod
     def reads(cls, path: Path) -> bool:
-        return path.is_dir() and any(path.glob("*.json"))
+        return path.is_dir() and bool(_files(path))
 
     def folder(self) -> Path:
         """The folder to read."""
@@ -52,7 +55,7 @@ class XQuADR(Dataset):
         folder = self.folder()
         if not folder.is_dir():
             raise DataError(f"data.path={folder}: {'not a folder' if folder.exists() else 'no such folder'}")
-        there = {file.stem: file for file in sorted(folder.glob("*.json"))}
+        there = _files(folder)
         if not there:
             raise DataError(f"data.path={folder}: no LANGUAGE.json files in it, such as ar.json")
         for language in self.languages or ():
@@ -65,6 +68,11 @@ class XQuADR(Dataset):
         for language in sorted(self.languages or there):
             reader.read(language, there[language])
         return Corpus(self.name, tuple(reader.questions), tuple(reader.candidates), reader.judgements(), tuple(reader.problems))
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    """Language -> its file; other JSON files that lie there are nobody's language."""
+    return {file.stem: file for file in sorted(folder.glob("*.json")) if _LANGUAGE.match(file.stem)}
 
 
 class _Reader:
@@ -113,8 +121,7 @@ class _Reader:
         spans: list[tuple[int, int]] = []
         for i, (sentence, span) in enumerate(zip(sentences, breaks, strict=True)):
             place = f"{where}.sentences[{i}]"
-            if not isinstance(sentence, str):
-                raise self._error(place, f"expected text, found {_kind(sentence)}")
+            self._check_text(sentence, place)
             if not (isinstance(span, list) and len(span) == 2 and all(_is_int(x) for x in span) and 0 <= span[0] <= span[1]):
                 raise self._error(f"{where}.sentence_breaks[{i}]", f"expected [start, end], found {json.dumps(span)[:60]}")
             spans.append((span[0], span[1]))
@@ -183,8 +190,15 @@ class _Reader:
 
     def _text(self, holder: Any, where: str, key: str) -> str:
         found = self._field(holder, where, key)
+        return self._check_text(found, _join(where, key))
+
+    def _check_text(self, found: Any, where: str) -> str:
         if not isinstance(found, str):
-            raise self._error(_join(where, key), f"expected text, found {_kind(found)}")
+            raise self._error(where, f"expected text, found {_kind(found)}")
+        try:
+            found.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise self._error(where, f"half a surrogate pair at character {error.start}: no valid Unicode text") from error
         return found
 
     def _field(self, holder: Any, where: str, key: str) -> Any:
