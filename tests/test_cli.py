@@ -329,6 +329,16 @@ def test_bad_input_is_explained_and_writes_nothing(
     assert [p.name for p in tmp_path.rglob("*")] == ["full", "precious.txt"]
 
 
+def test_a_run_that_diverges_fails_with_1_and_keeps_its_log(cli: Cli, tiny_model: Path, tmp_path: Path) -> None:
+    done = cli(
+        "run", "algo=fine-tune", "algo.outer_lr=1e30", f"encoder.model={tiny_model}", *SMALL, "eval.baseline=false", "out=r"
+    )
+    assert done.returncode == 1, done.stderr
+    assert "the loss of meta-batch 2 (train tasks 2 to 3) is nan" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len((tmp_path / "r" / "log.jsonl").read_text(encoding="utf-8").splitlines()) == 1
+
+
 def test_a_bug_is_one_line_unless_verbose(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "xx.json").write_text("{", encoding="utf-8")
     short = cli("data", "describe", ".")
