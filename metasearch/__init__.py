@@ -5,7 +5,7 @@ The public names below are imported when first used, so that ``import metasearch
 
 Example:
     >>> import metasearch
-    >>> result = metasearch.run("algo=maml-align", "data=mini", out="runs/first")  # doctest: +SKIP
+    >>> result = metasearch.run("algo=maml-align", "data=mini", "out=runs/first")  # doctest: +SKIP
     >>> result.main_score["value"]  # doctest: +SKIP
 """
 

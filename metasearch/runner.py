@@ -7,7 +7,7 @@ import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,17 +16,16 @@ import torch
 
 from metasearch.algorithm import Learner, Progress, Trainer, TrainingPlan
 from metasearch.config import Config, compose
-from metasearch.core import Corpus, Dataset, Encoder, EpisodeSampler, Loss, MetaAlgorithm, Metric
+from metasearch.core import Corpus, Dataset, Encoder, EpisodeSampler, Loss, MetaAlgorithm, Metric, expand
 from metasearch.dataset import Split, make_splits
 from metasearch.episodes import EpisodeStream, Mode, parse_mode
 from metasearch.errors import ConfigError
 from metasearch.evaluation import EncodedCorpus, Row, encode_corpus, evaluate_corpus, main_score
 from metasearch.registry import registry
+from metasearch.registry.registry import warnings_of_broken
 from metasearch.report import Reporter, RunFolder, summarise
 from metasearch.report.manifest import manifest
 from metasearch.report.model_card import model_card
-
-MODES_OF_FOLD_NONE = "data.fold=none leaves nothing to train on; use data.fold=0 to 4 or all, or algo=zero-shot"
 
 
 @dataclass(frozen=True)
@@ -105,10 +104,10 @@ def run_config(config: Config, reporter: Reporter, command: str, seen: Sequence[
         seen: languages that the encoder was trained on before, where this run does not train.
     """
     clock = _Clock()
-    out = Path(config["out"] or _default_out(config))
+    out = expand(config["out"] or _default_out(config), "out")
     parts = _prepare(config, clock, reporter, out)
     folder = RunFolder.create(out)
-    folder.write_text("config.yaml", config.to_yaml())
+    folder.write_text("config.yaml", config.to_yaml(out=None))  # so that --config runs it again, in another folder
     about = manifest(config, command, str(parts.encoder.device))
     counts = _counts(parts.corpus, parts.splits)
     about["data"] = {"name": parts.corpus.name, "fingerprint": parts.corpus.fingerprint, **counts}
@@ -116,7 +115,7 @@ def run_config(config: Config, reporter: Reporter, command: str, seen: Sequence[
 
     mode, encoder = parts.mode, parts.encoder
     seen = sorted(mode.languages) if mode else seen
-    scorer = _Scorer(config, encoder, parts.metric, seen, reporter)
+    scorer = _Scorer(config, encoder, parts.metric, reporter)
     torch.manual_seed(config["seed"])
     initial = {n: p.detach().clone() for n, p in encoder.parameters().items()} if len(parts.splits) > 1 else {}
     rows: list[Row] = []
@@ -124,17 +123,18 @@ def run_config(config: Config, reporter: Reporter, command: str, seen: Sequence[
     for split, streams in zip(parts.splits, parts.streams, strict=True):
         part = folder if len(parts.splits) == 1 else folder.part(f"fold-{split.fold}")
         base: list[Row] = []
+        part.open()
         if initial:
             encoder.load_parameters(initial)
         if mode:
             if config["eval.baseline"]:
                 with clock("score_before"):
-                    base = scorer.rows(split.test, split, "scoring the untrained encoder")[0]
+                    base = scorer.rows(split, (), "scoring the untrained encoder")[0]
             with clock("train"):
                 progress = _train(parts, split, streams, scorer, part)
             part.write_json("checkpoints/progress.json", progress.to_json())
         with clock("score_after"):
-            after, encoded = scorer.rows(split.test, split, "scoring the encoder")
+            after, encoded = scorer.rows(split, seen, "scoring the encoder")
         part.write_trec(encoded, config["eval.run_depth"], "metasearch")
         with clock("save_model"):
             encoder.save(part.model, _card(parts, command, seen, base, after))
@@ -151,34 +151,59 @@ def evaluate(model: str, *words: str, file: str | Path | None = None, reporter: 
     """Score a model, without training: what ``metasearch evaluate`` does.
 
     Args:
-        model: a built-in name, a SentenceTransformer folder, a hub name, or a run folder (then its configuration and fold hold
-            unless ``words`` say otherwise).
-        words: overrides. Without a run, ``data.fold`` is ``none``: everything is scored.
-        file: a YAML configuration file.
+        model: a built-in name, a SentenceTransformer folder, a hub name, a run folder, or the model/ folder in one. A run's
+            configuration, fold and few-shot languages hold unless ``words`` say otherwise; each fold is scored with its own model.
+        words: overrides. Without a run, or on other data than the run's, ``data.fold`` is ``none``: everything is scored.
+        file: a YAML configuration file; a run brings its own.
         reporter: is told how it goes; None: silence.
 
     Returns:
         Scores; nothing is written unless ``out=`` is given.
     """
     reporter = reporter or Reporter()
-    run_folder = Path(model).expanduser()
-    if (run_folder / "config.yaml").is_file():
-        source = f"encoder.model='{_model_of(run_folder)}'"
-        config = compose("algo=zero-shot", "mode=null", "out=null", source, *words, file=file or run_folder / "config.yaml")
-        seen = _seen_by(run_folder)
+    run_folder, models = _models_of(expand(model, "model"))
+    if run_folder is not None and file is not None:
+        raise ConfigError(f"--config {file}: {model} is a run, which brings its own configuration; give overrides instead")
+    if len(models) > 1 and any(word.lstrip("+").startswith("out=") for word in words):
+        raise ConfigError(f"{model}: a run of {len(models)} folds; with out=, name one of its models: {models[0][0]}, ...")
+    command = _command("evaluate", (model, *words), file)
+    results = [
+        _evaluate_one(source, fold, run_folder, words, file, reporter, command) for source, fold in models or [(model, None)]
+    ]
+    rows = tuple(row for result in results for row in result.rows)
+    timings = {stage: sum(r.timings[stage] for r in results) for stage in results[0].timings}
+    return replace(results[0], rows=rows, timings=timings)
+
+
+def _evaluate_one(
+    source: str | Path,
+    fold: int | None,
+    run_folder: Path | None,
+    words: Sequence[str],
+    file: str | Path | None,
+    reporter: Reporter,
+    command: str,
+) -> RunResult:
+    model = f"encoder.model='{source}'"
+    seen: list[str] = []
+    if run_folder is None:
+        config = compose("algo=zero-shot", model, *words, file=file, defaults={"data.fold": "none"})
     else:
-        source = f"encoder.model='{model}'"
-        config = compose("algo=zero-shot", source, *words, file=file, defaults={"data.fold": "none"})
-        seen = []
+        recorded = run_folder / "config.yaml"
+        ours = ["algo=zero-shot", "mode=null", model, *([] if fold is None else [f"data.fold={fold}"])]
+        config = compose(*ours, *words, file=recorded)
+        if config["data.name"] != compose(file=recorded)["data.name"]:  # a fold of other data would mean nothing
+            config = compose(*ours, "data.fold=none", *words, file=recorded)
+        seen = _seen_by(run_folder)
     if config.components["algo"].name != "zero-shot":
         raise ConfigError(f"algo={config['algo.name']}: evaluate does not train; use metasearch run")
     if config["out"] is not None:
-        return run_config(config, reporter, _command("evaluate", (model, *words), file), seen)
+        return run_config(config, reporter, command, seen)
     clock = _Clock()
     parts = _prepare(config, clock, reporter, None)
-    scorer = _Scorer(config, parts.encoder, parts.metric, seen, reporter)
+    scorer = _Scorer(config, parts.encoder, parts.metric, reporter)
     with clock("score"):
-        rows = [row for split in parts.splits for row in scorer.rows(split.test, split, "scoring the encoder")[0]]
+        rows = [row for split in parts.splits for row in scorer.rows(split, seen, "scoring the encoder")[0]]
     counts = {"name": parts.corpus.name, "fingerprint": parts.corpus.fingerprint, **_counts(parts.corpus, parts.splits)}
     return RunResult(None, config, tuple(rows), (), parts.metric.primary, clock.seconds, counts)
 
@@ -215,7 +240,7 @@ def _prepare(config: Config, clock: _Clock, reporter: Reporter, out: Path | None
         corpus = dataset.load()
         splits = make_splits(corpus, config["data.fold"], config["seed"])
     _warn_of_problems(corpus, reporter)
-    streams = [_streams(config, mode, split) if mode else {} for split in splits]
+    streams = [_streams(config, mode, split, dataset.kind) if mode else {} for split in splits]
     if out is not None:
         RunFolder.check_free(out)
     device = _device(config["device"])
@@ -251,9 +276,8 @@ def _train(parts: _Parts, split: Split, streams: Mapping[str, EpisodeStream], sc
             if keep_best:
                 folder.save_checkpoint("best", encoder.parameters(), progress.to_json())
 
-        trainer = Trainer(
-            algorithm, streams, plan, lambda: scorer.dev(split) if len(split.dev.questions) else 0.0, on_step, on_best
-        )
+        score_dev = (lambda: scorer.dev(split)) if split.dev.questions else None
+        trainer = Trainer(algorithm, streams, plan, score_dev, on_step, on_best)
         try:
             progress = trainer.run()
         except KeyboardInterrupt:
@@ -277,15 +301,16 @@ class _Scorer:
     config: Config
     encoder: Encoder
     metric: Metric
-    seen: Sequence[str]
     reporter: Reporter
 
-    def rows(self, corpus: Corpus, split: Split, title: str) -> tuple[list[Row], EncodedCorpus]:
+    def rows(self, split: Split, seen: Sequence[str], title: str) -> tuple[list[Row], EncodedCorpus]:
+        """Rows of the test part, for an encoder that was trained on the languages ``seen``."""
+        corpus = split.test
         total = len({q.text for q in corpus.questions}) + len({c.text for c in corpus.candidates})
         with self.reporter.stage(title, total) as stage:
             encoded = encode_corpus(self.encoder, corpus, self.config["eval.batch_size"], stage.advance)
         variants = self.config["eval.variants"]
-        return evaluate_corpus(encoded, self.metric, variants, self.seen, split.test_name, split.fold), encoded
+        return evaluate_corpus(encoded, self.metric, variants, seen, split.test_name, split.fold), encoded
 
     def dev(self, split: Split) -> float:
         """The main metric on the dev split's multilingual pool."""
@@ -298,14 +323,16 @@ class _Scorer:
 
 
 def _mode(config: Config, algorithm: MetaAlgorithm) -> Mode | None:
+    mode = None if config["mode"] is None else parse_mode(config["mode"])
     if not algorithm.trains:
         return None
     name = config["algo.name"]
     if config["data.fold"] == "none":
-        raise ConfigError(f"algo={name}: {MODES_OF_FOLD_NONE}")
-    if config["mode"] is None:
+        raise ConfigError(
+            f"algo={name}: data.fold=none leaves nothing to train on; use data.fold=0 to 4 or all, or algo=zero-shot"
+        )
+    if mode is None:
         raise ConfigError(f"mode=null: algo={name} needs a transfer mode or an arrangement, for example mode=mono-bi")
-    mode = parse_mode(config["mode"])
     if algorithm.sets is not None and mode.length != algorithm.sets:
         raise ConfigError(
             f"mode={config['mode']}: a chain of {mode.length} sets ({mode.train.chains[0]}), "
@@ -314,8 +341,10 @@ def _mode(config: Config, algorithm: MetaAlgorithm) -> Mode | None:
     return mode
 
 
-def _streams(config: Config, mode: Mode, split: Split) -> dict[str, EpisodeStream]:
+def _streams(config: Config, mode: Mode, split: Split, kind: str) -> dict[str, EpisodeStream]:
     sampler: EpisodeSampler = config.create("sampler")
+    if sampler.kind != kind:
+        raise ConfigError(f"sampler={config['sampler.name']} draws {sampler.kind}, but data={config['data.name']} holds {kind}")
     parts = {"train": split.train}
     if config["valid.tasks"]:
         parts["valid"] = split.dev
@@ -377,8 +406,8 @@ def _counts(corpus: Corpus, splits: Sequence[Split]) -> dict[str, Any]:
 
 
 def _greet(config: Config, reporter: Reporter) -> None:
-    for broken in registry.broken:
-        reporter.warn(str(broken))
+    for broken in warnings_of_broken(registry):
+        reporter.warn(broken)
     model = f", encoder {config['encoder.model']}" if "model" in config["encoder"] else ""
     mode = f", mode {config['mode']}" if config["mode"] else ""
     reporter.say(f"{config['algo.name']} on {config['data.name']}{model}, preset {config['preset']}{mode}")
@@ -399,6 +428,7 @@ def _card(parts: _Parts, command: str, seen: Sequence[str], before: Sequence[Row
         command=command,
         data_name=parts.corpus.name,
         data_citation=parts.dataset.citation,
+        data_license=parts.dataset.license,
         algorithm=config["algo.name"],
         algorithm_citation=parts.algorithm.citation,
         mode=config["mode"] or "none",
@@ -412,14 +442,19 @@ def _card(parts: _Parts, command: str, seen: Sequence[str], before: Sequence[Row
     )
 
 
-def _model_of(run_folder: Path) -> Path:
-    if (run_folder / "model").is_dir():
-        return run_folder / "model"
-    inside = ", ".join(str(path) for path in sorted(run_folder.glob("fold-*/model")))
-    raise ConfigError(
-        f"{run_folder}: this run has no model/ folder; "
-        + (f"name one of its folds' models: {inside}" if inside else "it did not finish")
-    )
+def _models_of(path: Path) -> tuple[Path | None, list[tuple[Path, int | None]]]:
+    """The run that a folder is, or is the model of, with its models to score and their folds; (None, []) if it is neither."""
+    if (path / "config.yaml").is_file():
+        found: list[tuple[Path, int | None]] = [(path / "model", None)] if (path / "model").is_dir() else []
+        found += [(p, int(p.parent.name.removeprefix("fold-"))) for p in sorted(path.glob("fold-[0-4]/model"))]
+        if not found:
+            raise ConfigError(f"{path}: this run has no model/ folder: it did not finish")
+        return path, found
+    if path.name == "model" and (path.parent / "config.yaml").is_file():
+        return path.parent, [(path, None)]
+    if path.name == "model" and path.parent.name.startswith("fold-") and (path.parent.parent / "config.yaml").is_file():
+        return path.parent.parent, [(path, int(path.parent.name.removeprefix("fold-")))]
+    return None, []
 
 
 def _seen_by(run_folder: Path) -> list[str]:

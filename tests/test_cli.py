@@ -20,6 +20,12 @@ SMALL = ("train.tasks=4", "valid.tasks=2", "data.languages=[ar,de,el,hi,th]", "s
 ROW = {"metric", "variant", "query_language", "candidate_languages", "supervision", "split", "fold", "value", "n"}
 
 
+def mini_folder() -> Path:
+    from metasearch_plugins.datasets.mini import Mini
+
+    return Mini().folder()
+
+
 def results(folder: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     return content
@@ -185,18 +191,31 @@ def test_the_model_loads_without_us_and_scores_the_same(
     card = (folder / "model" / "README.md").read_text(encoding="utf-8")
     assert "metasearch run encoder=triplet algo=maml-align" in card
     assert "| mean |" in card
-    for model, words in ((str(folder), []), (str(folder / "model"), [*SMALL[2:3], "data.fold=0"])):
+    for model, words in ((str(folder), []), (str(folder / "model"), [])):
         done = cli("evaluate", model, *words, "--json")
         assert done.returncode == 0, done.stderr
         again = json.loads(done.stdout)
         for a, b in zip(again["scores"], results(folder)["scores"], strict=True):
             assert (a["variant"], a["query_language"], a["metric"]) == (b["variant"], b["query_language"], b["metric"])
             assert a["value"] == pytest.approx(b["value"], abs=1e-6)
-    # A run knows what it was trained on, a bare model does not.
-    assert {r["supervision"] for r in json.loads(cli("evaluate", str(folder), "--json").stdout)["scores"]} == {
-        "few-shot",
-        "zero-shot",
-    }
+        # A run knows what it was trained on, and its model does.
+        assert {r["supervision"] for r in again["scores"]} == {"few-shot", "zero-shot"}
+    # Other data than the run's: no fold of it means anything, so all of it is scored, or what the user says.
+    shown = cli(
+        "evaluate", str(folder), "data=xquad-r", f"data.path={mini_folder()}", "data.languages=[ar,th]", "eval.variants=[mono]"
+    )
+    assert shown.returncode == 0, shown.stderr
+    assert "ar (few-shot)" in shown.stdout
+    other = cli(
+        "evaluate",
+        str(folder),
+        "data=xquad-r",
+        f"data.path={mini_folder()}",
+        "data.languages=[ar]",
+        "eval.variants=[mono]",
+        "--json",
+    )
+    assert {(r["fold"], r["split"], r["n"]) for r in json.loads(other.stdout)["scores"]} == {(None, "all", 100)}
 
 
 def test_the_same_command_gives_the_same_results(
@@ -223,6 +242,10 @@ def test_the_other_algorithms(cli: Cli, tiny_model: Path, tmp_path: Path, algo: 
     assert ("multi before" in done.stdout) == (algo != "zero-shot")
     assert results(tmp_path / "r")["main_score"]["metric"] == "map@20"
     assert (tmp_path / "r" / "model" / "modules.json").is_file()
+    assert (tmp_path / "r" / "log.jsonl").is_file()
+    assert (tmp_path / "r" / "checkpoints").is_dir()
+    # An encoder that was not trained has seen no language.
+    assert {r["supervision"] for r in results(tmp_path / "r")["baseline_scores"]} <= {"zero-shot"}
 
 
 def test_all_folds(cli: Cli, tiny_model: Path, tmp_path: Path) -> None:
@@ -239,7 +262,13 @@ def test_all_folds(cli: Cli, tiny_model: Path, tmp_path: Path) -> None:
     alone = cli("run", *words[:1], "data.fold=3", *words[2:], *SMALL, "out=alone")
     assert alone.returncode == 0, alone.stderr
     assert results(tmp_path / "alone")["scores"] == [r for r in found["scores"] if r["fold"] == 3]
-    assert "name one of its folds' models" in cli("evaluate", "r").stderr
+    # Evaluating the run scores each fold with its own model.
+    scored = cli("evaluate", "r", "--json")
+    assert scored.returncode == 0, scored.stderr
+    for a, b in zip(json.loads(scored.stdout)["scores"], found["scores"], strict=True):
+        assert (a["fold"], a["query_language"]) == (b["fold"], b["query_language"])
+        assert a["value"] == pytest.approx(b["value"], abs=1e-6)
+    assert "name one of its models" in cli("evaluate", "r", "out=x").stderr
 
 
 def test_interrupted_runs_end_with_130(tiny_model: Path, tmp_path: Path) -> None:
@@ -284,6 +313,11 @@ def test_interrupted_runs_end_with_130(tiny_model: Path, tmp_path: Path) -> None
         (["run", "mode=el_el->el_xx->el_el"], 2, "has no xx; it has ar, de, el, en, hi, ru, th, tr"),
         (["run", "mode=mono-bi"], 2, "algo=maml-align takes chains of 3"),
         (["run", "mode=null"], 2, "needs a transfer mode"),
+        (["run", "--cfg", "mode=monno-bi"], 2, "did you mean mono-bi"),
+        (["run", "algo=zero-shot", "mode=monno-bi"], 2, "did you mean mono-bi"),
+        (["run", "out=~nobody-of-this-name/x"], 2, "no such user"),
+        (["evaluate", "~nobody-of-this-name/x"], 2, "no such user"),
+        (["data", "describe", "~nobody-of-this-name/x"], 2, "no such user"),
         (["run", "data.fold=none"], 2, "leaves nothing to train on"),
         (["run", "data.languages=[fr]"], 2, "no language 'fr'"),
         (["run", "data.languages=[en,ar]"], 2, "has no de, el, hi; it has ar, en"),

@@ -54,6 +54,7 @@ def test_every_form_of_override() -> None:
     assert compose("+seed=3")["seed"] == 3
     assert compose("algo=maml", "algo.inner_steps=4")["algo.inner_steps"] == 4
     assert compose("algo.name=maml")["algo.name"] == "maml"
+    assert compose("algo=maml", "mode=mono-bi", "~mode")["mode"] == "trans"
     assert compose("train.tasks=5", "~train.tasks")["train.tasks"] == 7000  # the default, below the preset
     assert compose("data.languages=[ar,de]")["data.languages"] == ["ar", "de"]
     assert compose("seed=1", "seed=2")["seed"] == 2
@@ -81,6 +82,8 @@ def test_every_form_of_override() -> None:
         (["algo.inner_steps=abc"], "algo.inner_steps=abc .from the command line.: expected a whole number, at least 0"),
         (["algo.inner_steps=-1"], "expected a whole number, at least 0"),
         (["algo.inner_steps=1.5"], "expected a whole number"),
+        (["train.tasks=8.0"], "train.tasks=8.0.*expected a whole number"),
+        (["algo.outer_lr=1e999"], "algo.outer_lr=inf.*expected a number"),
         (["algo.inner_lr=true"], "algo.inner_lr=true.*expected a number"),
         (["algo.temperature=0"], "expected a number, above 0"),
         (["algo.distill=kll"], "expected one of kl, kl-losses, mse-losses"),

@@ -112,3 +112,17 @@ def test_ci_runs_the_readmes_test_command() -> None:
     block = re.search(r"pass the tests:\n\n```sh\n(.*?)\n```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     assert block
     assert block.group(1) in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+
+
+def test_python_in_the_readme_calls_functions_as_they_are() -> None:
+    import ast
+
+    calls = 0
+    for block in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("metasearch."):
+                function = getattr(metasearch, ast.unparse(node.func).removeprefix("metasearch."))
+                inspect.signature(function).bind(*node.args, **{k.arg or "": k.value for k in node.keywords})
+                compose(*(ast.literal_eval(a) for a in node.args))
+                calls += 1
+    assert calls

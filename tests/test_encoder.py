@@ -84,7 +84,7 @@ def test_gradient_of_the_token_table_is_sparse_and_exact(encoder: TripletEncoder
     torch.testing.assert_close(gathered.to_dense(), theta[name].grad, rtol=1e-4, atol=1e-6)
 
 
-def test_saved_model_gives_the_same_embeddings_without_us(encoder: TripletEncoder, tmp_path: Path) -> None:
+def test_saved_model_gives_the_same_embeddings_without_us(encoder: TripletEncoder, tiny_model: Path, tmp_path: Path) -> None:
     from sentence_transformers import SentenceTransformer
 
     with torch.no_grad():
@@ -94,6 +94,11 @@ def test_saved_model_gives_the_same_embeddings_without_us(encoder: TripletEncode
     plain = SentenceTransformer(str(tmp_path / "model"), device="cpu")
     np.testing.assert_allclose(plain.encode_query(TEXTS), encoder.encode(TEXTS, QUERY), atol=1e-6)
     np.testing.assert_allclose(plain.encode_document(TEXTS), encoder.encode(TEXTS, CANDIDATE), atol=1e-6)
+    short = TripletEncoder(str(tiny_model), max_query_length=10, max_candidate_length=20)
+    short.save(tmp_path / "short", "# card\n")
+    cut = SentenceTransformer(str(tmp_path / "short"), device="cpu")
+    np.testing.assert_allclose(cut.encode_document(TEXTS), short.encode(TEXTS, CANDIDATE), atol=1e-6)
+    assert np.abs(cut.encode_document(TEXTS) - plain.encode_document(TEXTS)).max() > 1e-3
     assert (tmp_path / "model" / "README.md").read_text(encoding="utf-8") == "# card\n"
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 from metasearch.cli import console
-from metasearch.core import Corpus, Dataset
-from metasearch.errors import DataError
+from metasearch.core import Corpus, Dataset, expand
+from metasearch.errors import DataError, PluginError
 from metasearch.registry import registry
 
 _SHOWN = 20
@@ -58,13 +58,18 @@ def _dataset(path: str) -> Dataset:
     names = registry.names("data")
     if path in names and "path" not in registry.find("data", path).component.options:
         return registry.create("data", path)  # type: ignore[no-any-return]
-    place = Path(path).expanduser()
+    place = expand(path, "path")
     if not place.exists():
         raise DataError(f"{path}: no such file or folder")
     with_path = [item for item in registry if item.kind == "data" and "path" in item.component.options]
     for item in with_path:
-        if item.load().reads(place):
-            return item.load()(path=str(place))  # type: ignore[no-any-return]
+        try:
+            cls = item.load()
+        except PluginError as error:  # somebody else's trouble: this data may be of another format
+            print(f"warning: {error}", file=sys.stderr)
+            continue
+        if cls.reads(place):
+            return cls(path=str(place))  # type: ignore[no-any-return]
     formats = ", ".join(f"{item.name} ({item.component.summary})" for item in with_path)
     raise DataError(f"{path}: no data set of a known format; known: {formats}; or a name: {', '.join(names)}")
 

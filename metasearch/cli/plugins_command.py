@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from metasearch.cli import console
 from metasearch.config.compose import allowed, spoken
 from metasearch.config.schema import component_options
 from metasearch.registry import Registered, registry
-from metasearch.registry.registry import warn_of_broken
+from metasearch.registry.registry import warnings_of_broken
 
 
 def _state(item: Registered) -> str:
@@ -54,8 +55,11 @@ def list_components(as_json: bool) -> None:
     for record in records:
         provider = f"{record['distribution']} {record['version']}"
         table.add_row(record["kind"], record["name"], record["summary"], provider, record["state"])
+    for record in broken:
+        table.add_row("", record["entry_point"], record["summary"], f"{record['distribution']} {record['version']}", "broken")
     console.out().print(table)
-    warn_of_broken(registry)
+    for warning in warnings_of_broken(registry):
+        print(f"warning: {warning}", file=sys.stderr)
 
 
 def show_component(kind: str, name: str, as_json: bool) -> None:

@@ -8,19 +8,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metasearch.config import compose
+from metasearch.episodes.arrangement import parse_mode
 from metasearch.registry import registry
-from metasearch.registry.registry import warn_of_broken
+from metasearch.registry.registry import warnings_of_broken
 
 if TYPE_CHECKING:
     from metasearch.runner import RunResult
 
 
 def run(words: list[str], file: Path | None, cfg: bool, as_json: bool, quiet: bool) -> None:
+    # Most mistakes are in the words: tell them before torch is imported.
+    config = compose(*words, file=file)
+    if config["mode"] is not None:
+        parse_mode(config["mode"])
     if cfg:
-        sys.stdout.write(compose(*words, file=file).to_yaml())
-        warn_of_broken(registry)
+        sys.stdout.write(config.to_yaml())
+        for warning in warnings_of_broken(registry):
+            print(f"warning: {warning}", file=sys.stderr)
         return
-    compose(*words, file=file)  # most mistakes are in the words: tell them before torch is imported
 
     from metasearch.cli import console
     from metasearch.runner import run as run_it
@@ -55,8 +60,7 @@ def _show(result: RunResult, as_json: bool) -> None:
     if as_json:
         console.print_json({**result.to_json(), "run": str(result.path) if result.path else None})
         return
-    trained = result.config["algo.name"] != "zero-shot"
-    console.print_table(score_table(result.before, result.rows, result.metric, trained))
+    console.print_table(score_table(result.before, result.rows, result.metric))
     output = console.out()
     if result.path is None:
         return

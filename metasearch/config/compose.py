@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -19,7 +20,7 @@ from metasearch.config.schema import (
     fixed_defaults,
     full_schema,
 )
-from metasearch.errors import ConfigError, did_you_mean
+from metasearch.errors import ConfigError, PluginError, did_you_mean
 from metasearch.registry import KINDS, Registered, Registry, registry
 
 _ORDER = ("preset", *KINDS, "mode", "train", "valid", "eval", "seed", "device", "precision", "out")
@@ -57,9 +58,9 @@ class Config:
         """Import and construct the chosen component of a kind."""
         return self.components[kind].load()(**self.options(kind))
 
-    def to_yaml(self) -> str:
-        """The resolved configuration; ``metasearch run --config`` reads it back."""
-        return dump_yaml(dict(self.values))
+    def to_yaml(self, **changed: Any) -> str:
+        """The resolved configuration, with top-level keys ``changed``; ``metasearch run --config`` reads it back."""
+        return dump_yaml({**self.values, **changed})
 
 
 def presets() -> list[str]:
@@ -101,7 +102,6 @@ def compose(
         values[f"{kind}.name"] = _spoken_name(item, components)
         values.update({f"{kind}.{k}": s["default"] for k, s in component_options(item).items()})
     values.update({k: v for k, v in (defaults or {}).items() if k in known})
-    base = dict(values)
     origins: dict[str, str] = {}
 
     def put(key: str, value: Any, origin: str) -> None:
@@ -118,6 +118,7 @@ def compose(
         for key, value in item.component.implies.items():
             if key not in KINDS:
                 put(key, value, f"{item.kind}={item.name}")
+    base = dict(values)  # what a dropped key falls back to
     preset = _preset_name(overrides, from_file)
     for key, value in _preset_values(preset, chosen).items():
         put(key, value, f"preset {preset}")
@@ -177,14 +178,17 @@ def _choose_components(
 
 def _spoken_name(item: Registered, components: Registry) -> str:
     """The name that finds this component again: ``dist:name`` where the plain name is claimed twice."""
-    claims = [other for other in components if other.kind == item.kind and other.name == item.name]
-    return item.name if len(claims) < 2 else f"{item.provider.distribution}:{item.name}"
+    try:
+        components.find(item.kind, item.name)
+    except PluginError:
+        return f"{item.provider.distribution}:{item.name}"
+    return item.name
 
 
 def _stale(key: str, chosen: Mapping[str, Registered], from_file: Mapping[str, Any]) -> bool:
     """Whether a file's option belongs to a component that the command line has replaced by another."""
-    kind = key.partition(".")[0]
-    if kind not in KINDS:
+    kind, _, option = key.partition(".")
+    if kind not in KINDS or option in COMMON.get(kind, {}):
         return False
     named = from_file.get(kind, from_file.get(f"{kind}.name"))
     return named is not None and named.rpartition(":")[2] not in (chosen[kind].name, *chosen[kind].component.aliases)
@@ -267,7 +271,15 @@ def _nest(flat: Mapping[str, Any]) -> dict[str, Any]:
 def _validate(nested: Mapping[str, Any], schema: Mapping[str, Any], origins: Mapping[str, str]) -> None:
     import jsonschema
 
-    validator = jsonschema.Draft202012Validator(schema)
+    # JSON Schema takes 8.0 for an integer; Python's range does not. And no setting is infinite.
+    strict = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {
+            "integer": lambda _, value: isinstance(value, int) and not isinstance(value, bool),
+            "number": lambda _, value: isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value),
+        }
+    )
+    extend: Any = jsonschema.validators.extend  # untyped in the stubs
+    validator = extend(jsonschema.Draft202012Validator, type_checker=strict)(schema)
     messages: list[str] = []
     for error in sorted(validator.iter_errors(nested), key=lambda e: [str(part) for part in e.absolute_path]):
         path = [part for part in error.absolute_path if isinstance(part, str)]

@@ -10,6 +10,7 @@ from metasearch.core.encoder import CANDIDATE, QUERY, Encoder, Side
 from metasearch.core.episode import ExampleSet, Task, Triplet, TripletExample
 from metasearch.core.loss import Loss, TripletEmbeddings
 from metasearch.core.metric import Metric
+from metasearch.core.paths import expand
 from metasearch.core.sampler import EpisodeSampler
 
 __all__ = [
@@ -31,4 +32,5 @@ __all__ = [
     "Triplet",
     "TripletEmbeddings",
     "TripletExample",
+    "expand",
 ]

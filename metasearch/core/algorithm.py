@@ -41,7 +41,7 @@ class MetaAlgorithm(ABC):
         """Do one outer update with a batch of tasks.
 
         Returns:
-            Values to log; ``"loss"`` must be among them. A value that is not finite stops the run.
+            Values to log; ``"loss"`` must be among them; one that is not finite stops the run.
         """
 
     def state_dict(self) -> dict[str, Any]:

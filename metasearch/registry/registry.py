@@ -6,7 +6,6 @@ import importlib
 import importlib.util
 import os
 import re
-import sys
 import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -95,7 +94,7 @@ class Registry:
     def __init__(self, entry_points: Iterable[metadata.EntryPoint] | None = None) -> None:
         self._given = None if entry_points is None else list(entry_points)
         self._components: dict[str, dict[str, list[Registered]]] | None = None
-        self._managers: list[pluggy.PluginManager] = []
+        self._managers: list[tuple[pluggy.PluginManager, Provider]] = []
         self.broken: list[Broken] = []
         self.disabled: list[str] = []
 
@@ -123,7 +122,7 @@ class Registry:
                 cause = f"{type(error).__name__}: {error}"
                 self.broken.append(Broken(provider, cause, traceback.format_exc()))
                 continue
-            self._managers.append(manager)
+            self._managers.append((manager, provider))
             for item in registered:
                 for name in (item.name, *item.component.aliases):
                     self._components[item.kind].setdefault(name, []).append(item)
@@ -172,7 +171,13 @@ class Registry:
     def checks(self) -> list[Check]:
         """What the plugins have to say for ``metasearch doctor``."""
         self._load()
-        return [check for manager in self._managers for checks in manager.hook.metasearch_doctor() for check in checks]
+        found: list[Check] = []
+        for manager, provider in self._managers:
+            try:
+                found += [check for checks in manager.hook.metasearch_doctor() for check in checks]
+            except Exception as error:  # one plugin's trouble must not hide what the others have to say
+                found.append(Check(f"plugin {provider}", None, f"its doctor hook failed: {type(error).__name__}: {error}"))
+        return found
 
     def create(self, kind: str, name: str, **options: Any) -> Any:
         """Resolve, import and construct a component.
@@ -222,12 +227,10 @@ def _check(kind: str, component: object) -> None:
             raise ValueError(f"{kind} {component.name!r}: option {option!r} has no default in its schema")
 
 
-def warn_of_broken(found: Registry, verbose: bool = False) -> None:
-    """Print one warning per broken plugin to standard error."""
-    for broken in found.broken:
-        print(f"warning: {broken}", file=sys.stderr)
-        if verbose:
-            print(broken.trace, file=sys.stderr)
+def warnings_of_broken(found: Registry) -> list[str]:
+    """One warning per broken plugin, with its trace under ``--verbose``."""
+    verbose = bool(os.environ.get("METASEARCH_VERBOSE"))
+    return [f"{broken}\n{broken.trace}" if verbose else str(broken) for broken in found.broken]
 
 
 registry = Registry()

@@ -17,7 +17,7 @@ _PACKAGES = ("metasearch", "torch", "transformers", "sentence-transformers", "to
 
 
 def manifest(config: Config, command: str, device: str) -> dict[str, Any]:
-    """Versions, providers, hardware, seed. The runner adds data fingerprint, encoder and timings."""
+    """Versions, providers, hardware, seed. The runner adds data and encoder."""
     return {
         "schema": 1,
         "command": command,

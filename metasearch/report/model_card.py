@@ -15,6 +15,7 @@ def model_card(
     command: str,
     data_name: str,
     data_citation: str,
+    data_license: str,
     algorithm: str,
     algorithm_citation: str,
     mode: str,
@@ -59,7 +60,7 @@ def model_card(
             }
         ]
     prompts = encoder.get("prompts", {})
-    table = score_table(before, after, metric, trained=bool(trained_on)).markdown() if after else "Not scored."
+    table = score_table(before, after, metric).markdown() if after else "Not scored."
     citations = "\n".join(f"- {c}" for c in (algorithm_citation, data_citation) if c)
     return (
         f"""---
@@ -76,15 +77,17 @@ Made by metasearch {version} from `{base_model}` with
 | --- | --- |
 | algorithm | {algorithm} |
 | mode | `{mode}` |
-| data | {data_name} |
+| data | {data_name}{f" ({data_license})" if data_license else ""} |
 | languages seen in training (few-shot) | {", ".join(trained_on) or "none"} |
 | languages scored | {", ".join(languages)} |
+| longest text | {", ".join(f"{side}: {tokens} tokens" for side, tokens in encoder.get("max_length", {}).items())} |
 | prompts | {", ".join(f"{side}: `{prompt}`" if prompt else f"{side}: none" for side, prompt in prompts.items())} |
 
 ## Scores
 
 {metric} x 100 on held-out questions, by language of the question. *multi*: one pool of candidates in all
 languages; *bi*: mean over pools in one other language; *mono*: the pool in the question's language.
+The means by degree of supervision count a pair of languages as few-shot only if training saw both.
 
 {table}
 

@@ -14,8 +14,6 @@ from metasearch.evaluation import EncodedCorpus, top_candidates
 if TYPE_CHECKING:
     import torch
 
-SCHEMA = 1
-
 
 class RunFolder:
     """A run's folder.
@@ -62,6 +60,11 @@ class RunFolder:
         found = RunFolder(self.path / name)
         found.path.mkdir(parents=True, exist_ok=True)
         return found
+
+    def open(self) -> None:
+        """Make what every run has, whether or not it trains: ``log.jsonl`` and ``checkpoints/``."""
+        (self.path / "checkpoints").mkdir(exist_ok=True)
+        (self.path / "log.jsonl").touch()
 
     @property
     def model(self) -> Path:

@@ -69,18 +69,21 @@ class Table:
         return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
-def score_table(before: Sequence[Row], after: Sequence[Row], metric: str, trained: bool) -> Table:
+def score_table(before: Sequence[Row], after: Sequence[Row], metric: str) -> Table:
     """Scores per question language and variant; before and after training where both are there.
 
-    Bilingual scores are means over the other languages' pools.
+    A language's bilingual score is the mean over the other languages' pools, of either degree of supervision; the means by degree
+    count a pair as few-shot only if training saw both languages.
     """
     variants = [v for v in VARIANTS if any(row.variant == v for row in after)]
-    both = trained and bool(before)
+    both = bool(before)
     header = ["questions in"]
     for variant in variants:
         header += [f"{variant} before", f"{variant} after"] if both else [variant]
-    supervision = {row.query_language: row.supervision for row in after if row.variant in ("multi", "mono")}
-    languages = sorted({row.query_language for row in after}, key=lambda language: (supervision.get(language, ""), language))
+    # A language was seen if any of its rows is few-shot: all of multi and mono, and the pairs of seen languages.
+    seen = {row.query_language for row in after if row.supervision == "few-shot"}
+    languages = sorted({row.query_language for row in after}, key=lambda language: (language not in seen, language))
+    degrees = sorted({row.supervision for row in after}) if seen else []
     base = _relabelled(before, after)
     body: list[tuple[str, ...]] = []
 
@@ -93,10 +96,10 @@ def score_table(before: Sequence[Row], after: Sequence[Row], metric: str, traine
         body.append(tuple(cells))
 
     for language in languages:
-        mark = f" ({supervision[language]})" if trained and language in supervision else ""
+        mark = f" ({'few-shot' if language in seen else 'zero-shot'})" if seen else ""
         line(language + mark, query_language=language)
-    if trained and len(set(supervision.values())) > 1:
-        for degree in sorted(set(supervision.values())):
+    if len(degrees) > 1:
+        for degree in degrees:
             line(f"mean, {degree}", degree)
     line("mean")
     return Table(f"{metric} x 100", tuple(header), tuple(body))

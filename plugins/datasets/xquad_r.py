@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from metasearch import Corpus, Dataset
-from metasearch.core import Candidate, Problem, Question
+from metasearch.core import Candidate, Problem, Question, expand
 from metasearch.errors import DataError, did_you_mean
 
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*\Z")
@@ -49,7 +49,7 @@ class XQuADR(Dataset):
         """The folder to read."""
         if self.path is None:
             raise DataError(f"data.path is not set: data={self.name} needs the folder that holds ar.json, de.json, ...")
-        return Path(self.path).expanduser()
+        return expand(self.path, "data.path")
 
     def load(self) -> Corpus:
         folder = self.folder()

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from metasearch import Encoder
-from metasearch.core import CANDIDATE, QUERY, Side
+from metasearch.core import CANDIDATE, QUERY, Side, expand
 from metasearch.errors import ConfigError, ModelError
 from metasearch_plugins.encoders import builtin_e5
 
@@ -167,7 +167,13 @@ class SentenceEncoder(Encoder):
         self.model.prompts.update(query=self.prompts[QUERY], document=self.prompts[CANDIDATE])
         if "passage" in self.model.prompts:
             self.model.prompts["passage"] = self.prompts[CANDIDATE]
-        self.model.save(str(path), create_model_card=False)
+        before = self.model.max_seq_length
+        # One limit is all a folder can hold: that of candidates, as a rule. Longer queries are cut later there than here.
+        self.model.max_seq_length = max(self.max_length.values())
+        try:
+            self.model.save(str(path), create_model_card=False)
+        finally:
+            self.model.max_seq_length = before
         _without_pooler(path, self.transformer)
         (path / "README.md").write_text(model_card, encoding="utf-8")
 
@@ -274,7 +280,7 @@ def load_sentence_transformer(name: str) -> SentenceTransformer:
             source = builtin_e5.resolve(name)
         except builtin_e5.BuiltinModelError as error:
             raise ModelError(f"encoder.model={name}: {error}") from error
-    folder = Path(source).expanduser()
+    folder = expand(source, "encoder.model")
     local = folder.is_dir()
     if not local and (source.startswith((".", "/", "~")) or source.count("/") > 1):
         raise ModelError(f"encoder.model={name}: no such folder")
