@@ -152,7 +152,8 @@ def evaluate(model: str, *words: str, file: str | Path | None = None, reporter: 
 
     Args:
         model: a built-in name, a SentenceTransformer folder, a hub name, a run folder, or the model/ folder in one. A run's
-            configuration, fold and few-shot languages hold unless ``words`` say otherwise; each fold is scored with its own model.
+            configuration, fold and few-shot languages hold unless ``words`` say otherwise; each fold is scored with its
+            own model.
         words: overrides. Without a run, or on other data than the run's, ``data.fold`` is ``none``: everything is scored.
         file: a YAML configuration file; a run brings its own.
         reporter: is told how it goes; None: silence.
@@ -167,9 +168,8 @@ def evaluate(model: str, *words: str, file: str | Path | None = None, reporter: 
     if len(models) > 1 and any(word.lstrip("+").startswith("out=") for word in words):
         raise ConfigError(f"{model}: a run of {len(models)} folds; with out=, name one of its models: {models[0][0]}, ...")
     command = _command("evaluate", (model, *words), file)
-    results = [
-        _evaluate_one(source, fold, run_folder, words, file, reporter, command) for source, fold in models or [(model, None)]
-    ]
+    sources: list[tuple[str | Path, int | None]] = [*models] or [(model, None)]
+    results = [_evaluate_one(source, fold, run_folder, words, file, reporter, command) for source, fold in sources]
     rows = tuple(row for result in results for row in result.rows)
     timings = {stage: sum(r.timings[stage] for r in results) for stage in results[0].timings}
     return replace(results[0], rows=rows, timings=timings)

@@ -201,21 +201,12 @@ def test_the_model_loads_without_us_and_scores_the_same(
         # A run knows what it was trained on, and its model does.
         assert {r["supervision"] for r in again["scores"]} == {"few-shot", "zero-shot"}
     # Other data than the run's: no fold of it means anything, so all of it is scored, or what the user says.
-    shown = cli(
-        "evaluate", str(folder), "data=xquad-r", f"data.path={mini_folder()}", "data.languages=[ar,th]", "eval.variants=[mono]"
-    )
+    others = ("evaluate", str(folder), "data=xquad-r", f"data.path={mini_folder()}", "eval.variants=[mono]")
+    shown = cli(*others, "data.languages=[ar,th]")
     assert shown.returncode == 0, shown.stderr
     assert "ar (few-shot)" in shown.stdout
-    other = cli(
-        "evaluate",
-        str(folder),
-        "data=xquad-r",
-        f"data.path={mini_folder()}",
-        "data.languages=[ar]",
-        "eval.variants=[mono]",
-        "--json",
-    )
-    assert {(r["fold"], r["split"], r["n"]) for r in json.loads(other.stdout)["scores"]} == {(None, "all", 100)}
+    rows = json.loads(cli(*others, "data.languages=[ar]", "--json").stdout)["scores"]
+    assert {(r["fold"], r["split"], r["n"]) for r in rows} == {(None, "all", 100)}
 
 
 def test_the_same_command_gives_the_same_results(
