@@ -20,7 +20,7 @@ from metasearch.core import Corpus, Dataset, Encoder, EpisodeSampler, Loss, Meta
 from metasearch.dataset import Split, make_splits
 from metasearch.episodes import EpisodeStream, Mode, parse_mode
 from metasearch.errors import ConfigError
-from metasearch.evaluation import EncodedCorpus, Row, encode_corpus, evaluate_corpus, main_score
+from metasearch.evaluation import VARIANTS, EncodedCorpus, Row, encode_corpus, evaluate_corpus, main_score
 from metasearch.registry import registry
 from metasearch.registry.registry import warnings_of_broken
 from metasearch.report import Reporter, RunFolder, summarise
@@ -53,7 +53,7 @@ class RunResult:
     @property
     def main_score(self) -> dict[str, Any]:
         """Mean of the main metric over question languages in the multilingual pool (or the first variant scored)."""
-        variants = [v for v in ("multi", "bi", "mono") if any(r.variant == v for r in self.rows)]
+        variants = [v for v in VARIANTS if any(r.variant == v for r in self.rows)]
         summary = summarise(self.rows, self.metric, variants[0]) if variants else None
         return {
             "metric": self.metric,
@@ -91,7 +91,7 @@ def run(*words: str, file: str | Path | None = None, reporter: Reporter | None =
         MetasearchError: with a message for the user; nothing has been written if config or data are at fault.
     """
     config = compose(*words, file=file)
-    return run_config(config, reporter or Reporter(), _command("run", words, file))
+    return run_config(config, reporter or Reporter(), command_line("run", words, file))
 
 
 def run_config(config: Config, reporter: Reporter, command: str, seen: Sequence[str] = ()) -> RunResult:
@@ -109,8 +109,7 @@ def run_config(config: Config, reporter: Reporter, command: str, seen: Sequence[
     folder = RunFolder.create(out)
     folder.write_text("config.yaml", config.to_yaml(out=None))  # so that --config runs it again, in another folder
     about = manifest(config, command, str(parts.encoder.device))
-    counts = _counts(parts.corpus, parts.splits)
-    about["data"] = {"name": parts.corpus.name, "fingerprint": parts.corpus.fingerprint, **counts}
+    about["data"] = _data(parts.corpus, parts.splits)
     folder.write_json("manifest.json", {**about, "encoder": parts.encoder.describe()})
 
     mode, encoder = parts.mode, parts.encoder
@@ -165,27 +164,23 @@ def evaluate(model: str, *words: str, file: str | Path | None = None, reporter: 
     run_folder, models = _models_of(expand(model, "model"))
     if run_folder is not None and file is not None:
         raise ConfigError(f"--config {file}: {model} is a run, which brings its own configuration; give overrides instead")
-    if len(models) > 1 and any(word.lstrip("+").startswith("out=") for word in words):
-        raise ConfigError(f"{model}: a run of {len(models)} folds; with out=, name one of its models: {models[0][0]}, ...")
-    command = _command("evaluate", (model, *words), file)
     sources: list[tuple[str | Path, int | None]] = [*models] or [(model, None)]
-    results = [_evaluate_one(source, fold, run_folder, words, file, reporter, command) for source, fold in sources]
+    configs = [_evaluation_config(source, fold, run_folder, words, file) for source, fold in sources]
+    if len(configs) > 1 and configs[0]["out"] is not None:
+        raise ConfigError(f"{model}: a run of {len(models)} folds; with out=, name one of its models: {models[0][0]}, ...")
+    command = command_line("evaluate", (model, *words), file)
+    seen = _seen_by(run_folder) if run_folder else []
+    results = [_evaluate_one(config, seen, reporter, command) for config in configs]
     rows = tuple(row for result in results for row in result.rows)
     timings = {stage: sum(r.timings[stage] for r in results) for stage in results[0].timings}
     return replace(results[0], rows=rows, timings=timings)
 
 
-def _evaluate_one(
-    source: str | Path,
-    fold: int | None,
-    run_folder: Path | None,
-    words: Sequence[str],
-    file: str | Path | None,
-    reporter: Reporter,
-    command: str,
-) -> RunResult:
+def _evaluation_config(
+    source: str | Path, fold: int | None, run_folder: Path | None, words: Sequence[str], file: str | Path | None
+) -> Config:
+    """Compose what it takes to score one model, as its run was configured if it has one."""
     model = f"encoder.model='{source}'"
-    seen: list[str] = []
     if run_folder is None:
         config = compose("algo=zero-shot", model, *words, file=file, defaults={"data.fold": "none"})
     else:
@@ -194,9 +189,12 @@ def _evaluate_one(
         config = compose(*ours, *words, file=recorded)
         if config["data.name"] != compose(file=recorded)["data.name"]:  # a fold of other data would mean nothing
             config = compose(*ours, "data.fold=none", *words, file=recorded)
-        seen = _seen_by(run_folder)
     if config.components["algo"].name != "zero-shot":
         raise ConfigError(f"algo={config['algo.name']}: evaluate does not train; use metasearch run")
+    return config
+
+
+def _evaluate_one(config: Config, seen: Sequence[str], reporter: Reporter, command: str) -> RunResult:
     if config["out"] is not None:
         return run_config(config, reporter, command, seen)
     clock = _Clock()
@@ -204,8 +202,8 @@ def _evaluate_one(
     scorer = _Scorer(config, parts.encoder, parts.metric, reporter)
     with clock("score"):
         rows = [row for split in parts.splits for row in scorer.rows(split, seen, "scoring the encoder")[0]]
-    counts = {"name": parts.corpus.name, "fingerprint": parts.corpus.fingerprint, **_counts(parts.corpus, parts.splits)}
-    return RunResult(None, config, tuple(rows), (), parts.metric.primary, clock.seconds, counts)
+    data = _data(parts.corpus, parts.splits)
+    return RunResult(None, config, tuple(rows), (), parts.metric.primary, clock.seconds, data)
 
 
 # -- stages --------------------------------------------------------------------------------------------------------------
@@ -379,7 +377,7 @@ def _device(name: str) -> str:
 # -- small things --------------------------------------------------------------------------------------------------------
 
 
-def _counts(corpus: Corpus, splits: Sequence[Split]) -> dict[str, Any]:
+def _data(corpus: Corpus, splits: Sequence[Split]) -> dict[str, Any]:
     per_language = {
         language: {
             "questions": sum(q.language == language for q in corpus.questions),
@@ -388,6 +386,8 @@ def _counts(corpus: Corpus, splits: Sequence[Split]) -> dict[str, Any]:
         for language in corpus.languages
     }
     return {
+        "name": corpus.name,
+        "fingerprint": corpus.fingerprint,
         "languages": per_language,
         "skipped": sum(p.skipped for p in corpus.problems),
         "problems": len(corpus.problems),
@@ -474,7 +474,8 @@ def _default_out(config: Config) -> str:
     return path
 
 
-def _command(name: str, words: Sequence[str], file: str | Path | None) -> str:
+def command_line(name: str, words: Sequence[str], file: str | Path | None) -> str:
+    """The command that does the same, for manifest and model card."""
     return shlex.join(["metasearch", name, *words, *(["--config", str(file)] if file else [])])
 
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -42,23 +43,25 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_tiny_model(tmp_path_factory.mktemp("tiny") / "model")
 
 
+METASEARCH = [sys.executable, "-W", "ignore", "-m", "metasearch"]
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def run_cli(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the real command in a fresh interpreter, in ``folder``."""
+    return subprocess.run(
+        [*METASEARCH, *words],
+        cwd=folder,
+        env={**os.environ, "COLUMNS": "200", **environment},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=600,
+        check=False,
+    )
 
 
 @pytest.fixture
 def cli(tmp_path: Path) -> Cli:
     """Run the real command in a fresh interpreter, in a fresh folder."""
-
-    def call(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-W", "ignore", "-m", "metasearch", *words],
-            cwd=tmp_path,
-            env={**os.environ, "COLUMNS": "200", **environment},
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            timeout=600,
-            check=False,
-        )
-
-    return call
+    return partial(run_cli, tmp_path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.conftest import Cli
+from tests.conftest import METASEARCH, Cli, run_cli
 
 SMALL = ("train.tasks=4", "valid.tasks=2", "data.languages=[ar,de,el,hi,th]", "sampler.support_size=3", "sampler.query_size=2")
 ROW = {"metric", "variant", "query_language", "candidate_languages", "supervision", "split", "fold", "value", "n"}
@@ -72,27 +71,8 @@ def test_version_help_and_no_words(cli: Cli) -> None:
 @pytest.fixture(scope="module")
 def finished(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     folder = tmp_path_factory.mktemp("run")
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-W",
-            "ignore",
-            "-m",
-            "metasearch",
-            "run",
-            "encoder=triplet",
-            "algo=maml-align",
-            f"encoder.model={tiny_model}",
-            *SMALL,
-            "out=first",
-        ],
-        cwd=folder,
-        env={**os.environ, "COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
+    words = ("run", "encoder=triplet", "algo=maml-align", f"encoder.model={tiny_model}", *SMALL, "out=first")
+    done = run_cli(folder, *words)
     assert done.returncode == 0, done.stderr
     return folder / "first", done
 
@@ -263,17 +243,7 @@ def test_all_folds(cli: Cli, tiny_model: Path, tmp_path: Path) -> None:
 
 
 def test_interrupted_runs_end_with_130(tiny_model: Path, tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        "-W",
-        "ignore",
-        "-m",
-        "metasearch",
-        "run",
-        f"encoder.model={tiny_model}",
-        "out=r",
-        "train.tasks=100000",
-    ]
+    command = [*METASEARCH, "run", f"encoder.model={tiny_model}", "out=r", "train.tasks=100000"]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     log = tmp_path / "r" / "log.jsonl"
     for _ in range(3000):

@@ -123,7 +123,7 @@ class Trainer:
                 tasks=len(tasks),
                 shortfall=sum(t.shortfall for t in tasks),
                 seconds=took,
-                support=str(tasks[0].support.variant),
+                support=tasks[0].support.variant,
             )
             last_of_epoch = state.step == len(schedule) or schedule[state.step][0] != epoch
             if last_of_epoch or (self.plan.eval_every and state.step % self.plan.eval_every == 0):

@@ -83,12 +83,11 @@ class _LineStage(Stage):
             self.reporter.say(f"{self.title} ({self.done} of {self.total}, {left:.0f} s left) {self.note}".rstrip())
 
 
-class QuietReporter(LineReporter):
+class QuietReporter(Reporter):
     """Warnings only."""
 
-    def say(self, text: str) -> None:
-        if text.startswith("warning: "):
-            super().say(text)
+    def warn(self, text: str) -> None:
+        print(f"warning: {text}", file=sys.stderr, flush=True)
 
 
 class BarReporter(Reporter):

@@ -28,10 +28,11 @@ def run(words: list[str], file: Path | None, cfg: bool, as_json: bool, quiet: bo
         return
 
     from metasearch.cli import console
-    from metasearch.runner import run as run_it
+    from metasearch.runner import command_line, run_config
 
     _still(os.environ)
-    _show(run_it(*words, file=file, reporter=console.reporter(_silent(as_json, quiet))), as_json)
+    reporter = console.reporter(_silent(as_json, quiet))
+    _show(run_config(config, reporter, command_line("run", words, file)), as_json)
 
 
 def evaluate(model: str, words: list[str], file: Path | None, as_json: bool, quiet: bool) -> None:

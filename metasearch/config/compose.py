@@ -97,7 +97,7 @@ def compose(
     chosen = _choose_components(overrides, from_file, str(file), components)
     known = _known_keys(chosen)
 
-    values: dict[str, Any] = {**fixed_defaults(), **dict(defaults or {})}
+    values: dict[str, Any] = fixed_defaults()
     for kind, item in chosen.items():
         values[f"{kind}.name"] = _spoken_name(item, components)
         values.update({f"{kind}.{k}": s["default"] for k, s in component_options(item).items()})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -147,19 +147,17 @@ class Corpus:
 
     def of_groups(self, groups: Collection[str]) -> Corpus:
         """The part of the corpus that lies in ``groups``: its questions, its candidates, their judgements."""
-        questions = tuple(q for q in self.questions if q.group in groups)
-        candidates = tuple(c for c in self.candidates if c.group in groups)
-        kept = {c.id for c in candidates}
-        ids = {q.id for q in questions}
-        relevant = {i: self.relevant[i] & kept for i in sorted(ids) if i in self.relevant}
-        return Corpus(self.name, questions, candidates, relevant)
+        return self._where(lambda item: item.group in groups, problems=())
 
     def of_languages(self, languages: Iterable[str]) -> Corpus:
         """The part of the corpus in ``languages`` (questions and candidates)."""
         wanted = set(languages)
-        questions = tuple(q for q in self.questions if q.language in wanted)
-        candidates = tuple(c for c in self.candidates if c.language in wanted)
+        return self._where(lambda item: item.language in wanted, problems=self.problems)
+
+    def _where(self, wanted: Callable[[Question | Candidate], bool], problems: tuple[Problem, ...]) -> Corpus:
+        questions = tuple(q for q in self.questions if wanted(q))
+        candidates = tuple(c for c in self.candidates if wanted(c))
         kept = {c.id for c in candidates}
         ids = {q.id for q in questions}
         relevant = {i: self.relevant[i] & kept for i in sorted(ids) if i in self.relevant}
-        return Corpus(self.name, questions, candidates, relevant, self.problems)
+        return Corpus(self.name, questions, candidates, relevant, problems)

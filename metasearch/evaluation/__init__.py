@@ -1,6 +1,7 @@
 """Scores of an encoder on the language variants of a corpus."""
 
 from metasearch.evaluation.evaluate import (
+    VARIANTS,
     EncodedCorpus,
     Row,
     encode_corpus,
@@ -11,6 +12,7 @@ from metasearch.evaluation.evaluate import (
 from metasearch.evaluation.ranking import rank_relevant
 
 __all__ = [
+    "VARIANTS",
     "EncodedCorpus",
     "Row",
     "encode_corpus",

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from metasearch.config.files import dump_yaml
-from metasearch.evaluation import Row
+from metasearch.evaluation import VARIANTS, Row
 from metasearch.report.summary import score_table, summarise
 
 
@@ -34,7 +34,7 @@ def model_card(
             "value": round(summarise(after, metric, variant).mean, 4),
             "name": f"{metric}, {variant}lingual",
         }
-        for variant in ("multi", "bi", "mono")
+        for variant in VARIANTS
         if any(row.variant == variant for row in after)
     ]
     header: dict[str, Any] = {

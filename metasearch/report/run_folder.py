@@ -23,7 +23,7 @@ class RunFolder:
     each is written beside its place and then renamed.
 
     Args:
-        path: the folder; made when first written to.
+        path: the folder; :meth:`create` or :meth:`part` makes it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -74,7 +74,6 @@ class RunFolder:
     def write_text(self, name: str, text: str) -> None:
         """Write a text file, whole."""
         target = self.path / name
-        target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.with_name(target.name + ".partial")
         with partial.open("w", encoding="utf-8", errors="surrogatepass", newline="\n") as file:
             file.write(text)
@@ -96,7 +95,6 @@ class RunFolder:
         from safetensors.torch import save_file
 
         folder = self.path / "checkpoints"
-        folder.mkdir(parents=True, exist_ok=True)
         partial = folder / f"{name}.safetensors.partial"
         save_file({key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}, str(partial))
         partial.replace(folder / f"{name}.safetensors")

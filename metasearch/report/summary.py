@@ -7,8 +7,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from metasearch.evaluation import Row
-from metasearch.evaluation.evaluate import VARIANTS
+from metasearch.evaluation import VARIANTS, Row
 
 
 @dataclass(frozen=True)

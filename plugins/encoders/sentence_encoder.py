@@ -135,7 +135,7 @@ class SentenceEncoder(Encoder):
         order = sorted(distinct, key=lambda text: (-len(text), text))
         slice_size = 16 * batch_size
         self._set_attention(self._own_attention)
-        with self._limit(side), self._autocast():
+        with self._limit(self.max_length[side]), self._autocast():
             for start in range(0, len(order), slice_size):
                 part = order[start : start + slice_size]
                 rows[[distinct[text] for text in part]] = self.model.encode(
@@ -150,9 +150,9 @@ class SentenceEncoder(Encoder):
         return rows[[distinct[text] for text in texts]]
 
     @contextlib.contextmanager
-    def _limit(self, side: Side) -> Iterator[None]:
+    def _limit(self, tokens: int) -> Iterator[None]:
         before = self.model.max_seq_length
-        self.model.max_seq_length = self.max_length[side]
+        self.model.max_seq_length = tokens
         try:
             yield
         finally:
@@ -167,13 +167,9 @@ class SentenceEncoder(Encoder):
         self.model.prompts.update(query=self.prompts[QUERY], document=self.prompts[CANDIDATE])
         if "passage" in self.model.prompts:
             self.model.prompts["passage"] = self.prompts[CANDIDATE]
-        before = self.model.max_seq_length
         # One limit is all a folder can hold: that of candidates, as a rule. Longer queries are cut later there than here.
-        self.model.max_seq_length = max(self.max_length.values())
-        try:
+        with self._limit(max(self.max_length.values())):
             self.model.save(str(path), create_model_card=False)
-        finally:
-            self.model.max_seq_length = before
         _without_pooler(path, self.transformer)
         (path / "README.md").write_text(model_card, encoding="utf-8")
 
