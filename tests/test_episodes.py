@@ -88,7 +88,7 @@ def test_sizes_and_languages() -> None:
     tasks = [stream("mono-bi-multi", support_size=8, query_size=4, num_negatives=3).task(i) for i in range(6)]
     for task in tasks:
         assert [len(s) for s in task.sets] == [8, 4, 4]
-        assert [len(list(s.triplets())) for s in task.sets] == [24, 12, 12]
+        assert [sum(len(list(e.triplets())) for e in s.examples) for s in task.sets] == [24, 12, 12]
         question, candidate, multi = ("el", "ar", {"ar", "el", "hi"}) if task.index % 2 == 0 else ("hi", "de", {"ar", "de", "hi"})
         assert languages(task, 0) == ({question}, {question})
         assert languages(task, 1) == ({question}, {candidate})

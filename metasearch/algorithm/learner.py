@@ -11,7 +11,7 @@ from torch import Tensor
 from metasearch.algorithm.adapt import Params
 from metasearch.core.encoder import Encoder
 from metasearch.core.episode import Task
-from metasearch.core.loss import Loss, TripletEmbeddings
+from metasearch.core.loss import Loss, PairEmbeddings, TripletEmbeddings
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Learner:
 
     def open(self, task: Task) -> TaskFunction:
         """Tokenise a task once, for all evaluations at whatever parameters."""
-        return TaskFunction(task, self.encoder, self.loss, self.encoder.prepare(task.sets))
+        return TaskFunction(self.encoder, self.loss, self.encoder.prepare(task.sets))
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,6 @@ class TaskFunction:
     The sets are numbered along the chain: 0 is S^X; 1 is Q^Y, which is also the student's S^Y; 2 is Q^Z.
     """
 
-    task: Task
     encoder: Encoder
     criterion: Loss
     prepared: Any
@@ -42,7 +41,7 @@ class TaskFunction:
         """The part of theta that this task can touch (see :meth:`Encoder.restrict`)."""
         return self.encoder.restrict(theta, self.prepared)
 
-    def embed(self, params: Params, number: int) -> TripletEmbeddings:
+    def embed(self, params: Params, number: int) -> TripletEmbeddings | PairEmbeddings:
         """Embeddings of set ``number``."""
         return self.encoder.embed(params, self.prepared, number)
 

@@ -61,6 +61,9 @@ def options(
 def run(
     overrides: Overrides = None,
     config: ConfigFile = None,
+    multirun: Annotated[
+        bool, typer.Option("--multirun", "-m", help="Sweep: run every combination of values apart by commas, as in seed=0,1.")
+    ] = False,
     cfg: Annotated[bool, typer.Option("--cfg", help="Print the resolved configuration and stop.")] = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -71,7 +74,10 @@ def run(
     """
     from metasearch.cli import run_command
 
-    run_command.run(overrides or [], config, cfg, json, quiet)
+    if multirun:
+        run_command.sweep(overrides or [], config, cfg, json, quiet)
+    else:
+        run_command.run(overrides or [], config, cfg, json, quiet)
 
 
 @app.command()
@@ -89,6 +95,45 @@ def evaluate(
     from metasearch.cli import run_command
 
     run_command.evaluate(model, overrides or [], config, json, quiet)
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Run folders, the baseline first.")],
+    baseline: Annotated[
+        str | None, typer.Option("--baseline", metavar="RUN", help="The run that others are tested against.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seeds the randomisation test.")] = 0,
+    json: Json = False,
+) -> None:
+    """Put runs side by side: ranks, mean and deviation over folds, paired significance.
+
+    Example: metasearch compare runs/fine-tune runs/maml-align
+    """
+    from metasearch.cli import compare_command
+
+    compare_command.compare(runs, baseline, seed, json)
+
+
+@app.command()
+def reproduce(
+    name: Annotated[str, typer.Argument(help="table1, table5, ..., figure3, ... (examples/reproduce holds them).")],
+    overrides: Overrides = None,
+    given: Annotated[
+        list[str] | None,
+        typer.Option("--input", metavar="NAME=PATH", help="Data that the experiment needs, such as xquad-r=DIR."),
+    ] = None,
+    scale: Annotated[float, typer.Option("--scale", help="Share of the paper's meta-tasks and epochs, 0 to 1.")] = 1.0,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where runs, tables and plots go.")] = Path("reproduce"),
+    quiet: Quiet = False,
+) -> None:
+    """Make a table or figure of the paper: the runs, the table with the paper's values beside, and the plot.
+
+    Example: metasearch reproduce table1 --input xquad-r=data/xquad-r --scale 0.01
+    """
+    from metasearch.cli import reproduce_command
+
+    reproduce_command.reproduce(name, overrides or [], given or [], scale, out, quiet)
 
 
 @plugins_app.command("list")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from metasearch.cli import console
-from metasearch.core import Corpus, Dataset, expand
+from metasearch.core import AnyCorpus, Corpus, Dataset, PairCorpus, expand
 from metasearch.errors import DataError, PluginError
 from metasearch.registry import registry
 
@@ -15,32 +16,17 @@ _SHOWN = 20
 
 
 def describe(path: str, as_json: bool) -> None:
-    dataset = _dataset(path)
-    corpus = dataset.load()
+    corpus = _dataset(path).load()
     content = description(corpus)
     if as_json:
         console.print_json(content)
         return
-    from rich.table import Table
-
+    console.out().print(f"{corpus.name}: {path}", markup=False)
+    if isinstance(corpus, PairCorpus):
+        _show_tracks(content)
+    else:
+        _show_languages(content)
     output = console.out()
-    output.print(f"{corpus.name}: {path}", markup=False)
-    table = Table()
-    for name in ("language", "questions", "candidates", "distinct", "answers", "question length", "candidate length"):
-        table.add_column(name, justify="left" if name == "language" else "right")
-    for language, row in content["languages"].items():
-        table.add_row(
-            language,
-            *(str(row[key]) for key in ("questions", "candidates", "distinct_candidates", "candidates_that_answer")),
-            f"{row['question_characters']['median']} (max {row['question_characters']['max']})",
-            f"{row['candidate_characters']['median']} (max {row['candidate_characters']['max']})",
-        )
-    output.print(table)
-    output.print(
-        f"{content['parallel_questions']} of {content['distinct_questions']} questions are there in every language; "
-        f"{content['groups']} groups (articles), which are never split",
-        markup=False,
-    )
     problems = corpus.problems
     output.print(
         f"{len(problems)} problems, {sum(p.skipped for p in problems)} records left out" if problems else "no problems",
@@ -52,6 +38,45 @@ def describe(path: str, as_json: bool) -> None:
         output.print(f"  {problem}", markup=False, soft_wrap=True)
     if len(problems) > _SHOWN:
         output.print(f"  and {len(problems) - _SHOWN} more (--json lists all)", markup=False)
+
+
+def _show_languages(content: dict[str, Any]) -> None:
+    columns = ("questions", "candidates", "distinct_candidates", "candidates_that_answer")
+    rows = {
+        language: [*(str(row[key]) for key in columns), _spoken(row["question_characters"]), _spoken(row["candidate_characters"])]
+        for language, row in content["languages"].items()
+    }
+    header = ("language", "questions", "candidates", "distinct", "answers", "question length", "candidate length")
+    _show_table(header, rows)
+    console.out().print(
+        f"{content['parallel_questions']} of {content['distinct_questions']} questions are there in every language; "
+        f"{content['groups']} groups (articles), which are never split",
+        markup=False,
+    )
+
+
+def _show_tracks(content: dict[str, Any]) -> None:
+    rows = {
+        track: [str(row["pairs"]), f"{row['mean_score']:.2f}", _spoken(row["sentence_characters"])]
+        for track, row in content["tracks"].items()
+    }
+    _show_table(("track", "pairs", "mean score (0..1)", "sentence length"), rows)
+    console.out().print(f"{content['groups']} groups, which are never split", markup=False)
+
+
+def _show_table(header: Sequence[str], rows: Mapping[str, Sequence[str]]) -> None:
+    from rich.table import Table
+
+    table = Table()
+    for i, name in enumerate(header):
+        table.add_column(name, justify="right" if i else "left")
+    for name, cells in rows.items():
+        table.add_row(name, *cells)
+    console.out().print(table)
+
+
+def _spoken(lengths: Mapping[str, int]) -> str:
+    return f"{lengths['median']} (max {lengths['max']})"
 
 
 def _dataset(path: str) -> Dataset:
@@ -74,19 +99,38 @@ def _dataset(path: str) -> Dataset:
     raise DataError(f"{path}: no data set of a known format; known: {formats}; or a name: {', '.join(names)}")
 
 
-def description(corpus: Corpus) -> dict[str, Any]:
+def description(corpus: AnyCorpus) -> dict[str, Any]:
     """What a corpus holds, as plain values."""
-    ids = [{q.id for q in corpus.questions if q.language == language} for language in corpus.languages]
     return {
         "name": corpus.name,
         "fingerprint": corpus.fingerprint,
-        "languages": {language: _of_language(corpus, language) for language in corpus.languages},
-        "distinct_questions": len(set().union(*ids)),
-        "parallel_questions": len(set.intersection(*ids)) if ids else 0,
+        **(_of_tracks(corpus) if isinstance(corpus, PairCorpus) else _of_languages(corpus)),
         "groups": len(corpus.groups),
         "problems": [
             {"file": p.file, "line": p.line, "where": p.where, "what": p.what, "left_out": p.skipped} for p in corpus.problems
         ],
+    }
+
+
+def _of_tracks(corpus: PairCorpus) -> dict[str, Any]:
+    return {
+        "tracks": {
+            "_".join(languages): {
+                "pairs": len(pairs),
+                "mean_score": sum(p.score for p in pairs) / len(pairs),
+                "sentence_characters": _lengths([len(text) for p in pairs for text in (p.first, p.second)]),
+            }
+            for languages, pairs in corpus.tracks.items()
+        }
+    }
+
+
+def _of_languages(corpus: Corpus) -> dict[str, Any]:
+    ids = [{q.id for q in corpus.questions if q.language == language} for language in corpus.languages]
+    return {
+        "languages": {language: _of_language(corpus, language) for language in corpus.languages},
+        "distinct_questions": len(set().union(*ids)),
+        "parallel_questions": len(set.intersection(*ids)) if ids else 0,
     }
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metasearch.config import compose
+from metasearch.config.overrides import expand_sweep
 from metasearch.episodes.arrangement import parse_mode
+from metasearch.errors import TrainingError
 from metasearch.registry import registry
 from metasearch.registry.registry import warnings_of_broken
 
@@ -20,7 +22,8 @@ def run(words: list[str], file: Path | None, cfg: bool, as_json: bool, quiet: bo
     # Most mistakes are in the words: tell them before torch is imported.
     config = compose(*words, file=file)
     if config["mode"] is not None:
-        parse_mode(config["mode"])
+        kind = config.components["data"].load().kind
+        parse_mode(config["mode"], kind)
     if cfg:
         sys.stdout.write(config.to_yaml())
         for warning in warnings_of_broken(registry):
@@ -30,16 +33,47 @@ def run(words: list[str], file: Path | None, cfg: bool, as_json: bool, quiet: bo
     from metasearch.cli import console
     from metasearch.runner import command_line, run_config
 
-    _still(os.environ)
+    still()
     reporter = console.reporter(_silent(as_json, quiet))
     _show(run_config(config, reporter, command_line("run", words, file)), as_json)
+
+
+def sweep(words: list[str], file: Path | None, cfg: bool, as_json: bool, quiet: bool) -> None:
+    combinations = expand_sweep(words)
+    if cfg:
+        for one in combinations:
+            sys.stdout.write(f"# {' '.join(one)}\n{compose(*one, file=file).to_yaml()}---\n")
+        return
+
+    from metasearch.cli import console
+    from metasearch.core import expand
+    from metasearch.report.compare import run_table
+    from metasearch.runner import fresh_path
+    from metasearch.sweep import run_jobs, sweep_folder, sweep_jobs
+
+    still()
+    named = sweep_folder(words)
+    folder = expand(named, "out") if named else Path(fresh_path("sweep"))
+    jobs = sweep_jobs(folder, combinations, file)
+    outcomes = list(run_jobs(jobs, console.reporter(_silent(as_json, quiet))))
+    failed = [o for o in outcomes if o.error]
+    done = [o.job.folder for o in outcomes if not o.error]
+    if as_json:
+        listed = [{"run": str(o.job.folder), "words": list(o.job.words), "error": str(o.error or "") or None} for o in outcomes]
+        console.print_json({"folder": str(folder), "runs": listed})
+    else:
+        if done:
+            console.print_table(run_table(done))
+        console.out().print(f"sweep folder  {folder}", markup=False, soft_wrap=True)
+    if failed:
+        raise TrainingError(f"{len(failed)} of {len(outcomes)} runs failed, the first: {failed[0].job.folder}: {failed[0].error}")
 
 
 def evaluate(model: str, words: list[str], file: Path | None, as_json: bool, quiet: bool) -> None:
     from metasearch.cli import console
     from metasearch.runner import evaluate as evaluate_it
 
-    _still(os.environ)
+    still()
     _show(evaluate_it(model, *words, file=file, reporter=console.reporter(_silent(as_json, quiet))), as_json)
 
 
@@ -48,7 +82,7 @@ def _silent(as_json: bool, quiet: bool) -> bool:
     return quiet or (as_json and not sys.stderr.isatty())
 
 
-def _still(environment: os._Environ[str]) -> None:
+def still(environment: os._Environ[str] = os.environ) -> None:
     """Libraries' own progress bars would draw over ours."""
     environment.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     environment.setdefault("TOKENIZERS_PARALLELISM", "true")
@@ -61,7 +95,7 @@ def _show(result: RunResult, as_json: bool) -> None:
     if as_json:
         console.print_json({**result.to_json(), "run": str(result.path) if result.path else None})
         return
-    console.print_table(score_table(result.before, result.rows, result.metric))
+    console.print_table(score_table(result.before, result.rows, result.metric, result.by_track))
     output = console.out()
     if result.path is None:
         return

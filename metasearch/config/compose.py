@@ -114,10 +114,14 @@ def compose(
         values[key] = copy.deepcopy(value)
         origins[key] = origin
 
-    for item in chosen.values():
-        for key, value in item.component.implies.items():
-            if key not in KINDS:
-                put(key, value, f"{item.kind}={item.name}")
+    implied = [
+        (item, key, value) for item in chosen.values() for key, value in item.component.implies.items() if key not in KINDS
+    ]
+    for item, key, value in sorted(implied, key=lambda entry: isinstance(entry[2], Mapping)):  # the specific ones last
+        if not isinstance(value, Mapping):
+            put(key, value, f"{item.kind}={item.name}")
+        elif chosen["algo"].name in value:
+            put(key, value[chosen["algo"].name], f"{item.kind}={item.name}")
     base = dict(values)  # what a dropped key falls back to
     preset = _preset_name(overrides, from_file)
     for key, value in _preset_values(preset, chosen).items():

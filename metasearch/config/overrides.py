@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -34,9 +35,35 @@ def parse_overrides(words: Iterable[str]) -> list[Override]:
     """Parse words such as ``algo.inner_lr=1e-2``.
 
     Raises:
-        ConfigError: a word is not of the grammar, or is a sweep (``a=1,2``).
+        ConfigError: a word is not of the grammar, or is a sweep (``a=1,2``; see :func:`expand_sweep`).
     """
     return [_parse(word) for word in words]
+
+
+def expand_sweep(words: Iterable[str]) -> list[list[str]]:
+    """Every combination of the values that words give, apart by commas outside brackets and quotes.
+
+    Args:
+        words: ``["algo=maml,maml-align", "seed=0,1"]``.
+
+    Returns:
+        ``[["algo=maml", "seed=0"], ["algo=maml", "seed=1"], ...]``, the last word changing fastest.
+
+    Raises:
+        ConfigError: a value between commas is empty.
+
+    Example:
+        >>> expand_sweep(["seed=0,1", "mode='el_el->el_{ar,el}'"])
+        [['seed=0', "mode='el_el->el_{ar,el}'"], ['seed=1', "mode='el_el->el_{ar,el}'"]]
+    """
+    choices: list[list[str]] = []
+    for word in words:
+        key, equals, value = word.partition("=")
+        values = split_top(value, ",") if equals else []
+        if len(values) > 1 and any(not part.strip() for part in values):
+            raise ConfigError(f"{word!r}: a value between commas is empty")
+        choices.append([f"{key}={part.strip()}" for part in values] if len(values) > 1 else [word])
+    return [list(combination) for combination in itertools.product(*choices)]
 
 
 def _parse(word: str) -> Override:
@@ -55,7 +82,7 @@ def _parse(word: str) -> Override:
     if not equals:
         raise ConfigError(f"{word!r}: expected key=value, for example algo=maml or train.tasks=8")
     if value.strip()[:1] not in ("'", '"') and len(split_top(value, ",")) > 1:
-        raise ConfigError(f"{word!r}: a comma outside brackets would be a sweep; for a list write {key}=[{value}]")
+        raise ConfigError(f"{word!r}: a comma outside brackets is a sweep, which needs -m; for a list write {key}=[{value}]")
     return Override(action, _key(key, word), parse_value(value), word)
 
 

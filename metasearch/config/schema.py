@@ -110,6 +110,18 @@ COMMON: dict[str, dict[str, dict[str, Any]]] = {
             "default": 0,
             "description": "Which of five folds by article is the test split; all: each in turn; none: score everything.",
         },
+        "translated": {
+            "type": ["object", "null"],
+            "additionalProperties": {"type": "string", "minLength": 1},
+            "minProperties": 1,
+            "default": None,
+            "description": "Machine-translated training files by language, {ar: FILE, de: FILE}, in SQuAD or STSb format.",
+        },
+        "translated_use": {
+            "enum": ["add", "replace"],
+            "default": "add",
+            "description": "Whether meta-tasks draw from translated files too, or from nothing else.",
+        },
     },
 }
 

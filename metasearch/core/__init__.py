@@ -4,33 +4,41 @@ Nothing here imports torch, transformers, faiss or any concrete plugin.
 """
 
 from metasearch.core.algorithm import MetaAlgorithm
-from metasearch.core.corpus import Candidate, Corpus, Problem, Question
+from metasearch.core.corpus import AnyCorpus, Candidate, Corpus, PairCorpus, Problem, Question, SentencePair
 from metasearch.core.dataset import Dataset
 from metasearch.core.encoder import CANDIDATE, QUERY, Encoder, Side
 from metasearch.core.episode import ExampleSet, Task, Triplet, TripletExample
-from metasearch.core.loss import Loss, TripletEmbeddings
-from metasearch.core.metric import Metric
-from metasearch.core.paths import expand
-from metasearch.core.sampler import EpisodeSampler
+from metasearch.core.loss import Loss, PairEmbeddings, TripletEmbeddings
+from metasearch.core.metric import Metric, PairMetric, RankingMetric
+from metasearch.core.paths import cache_dir, expand
+from metasearch.core.sampler import Embed, EpisodeSampler
 
 __all__ = [
     "CANDIDATE",
     "QUERY",
+    "AnyCorpus",
     "Candidate",
     "Corpus",
     "Dataset",
+    "Embed",
     "Encoder",
     "EpisodeSampler",
     "ExampleSet",
     "Loss",
     "MetaAlgorithm",
     "Metric",
+    "PairCorpus",
+    "PairEmbeddings",
+    "PairMetric",
     "Problem",
     "Question",
+    "RankingMetric",
+    "SentencePair",
     "Side",
     "Task",
     "Triplet",
     "TripletEmbeddings",
     "TripletExample",
+    "cache_dir",
     "expand",
 ]

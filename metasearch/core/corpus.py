@@ -1,4 +1,4 @@
-"""Questions, candidates and who answers whom: what a data set is once it has been read."""
+"""What a data set is once it has been read: questions, candidates and who answers whom; or scored sentence pairs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import ClassVar
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,20 @@ class Corpus:
     relevant: Mapping[str, frozenset[str]]
     problems: tuple[Problem, ...] = field(default=(), repr=False)
 
+    kind: ClassVar[str] = "triplets"
+    parts: ClassVar[Mapping[str, str]] = {}  # see PairCorpus.parts: such data has no split of its own
+
+    def __bool__(self) -> bool:
+        return bool(self.questions)
+
+    @cached_property
+    def group_sizes(self) -> dict[str, int]:
+        """Group -> its questions; a question counts once however many languages have it. In order of group."""
+        sizes = dict.fromkeys(self.groups, 0)
+        for group in {q.id: q.group for q in self.questions}.values():
+            sizes[group] += 1
+        return sizes
+
     @cached_property
     def languages(self) -> tuple[str, ...]:
         """Language codes of questions and candidates, sorted."""
@@ -135,19 +150,27 @@ class Corpus:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over every question, candidate and judgement: equal when the data is equal."""
-        digest = hashlib.sha256()
-        for row in sorted((q.language, q.id, q.text, q.group) for q in self.questions):
-            digest.update("\x1f".join(("q", *row, "")).encode("utf-8", "surrogatepass"))
-        for row in sorted((c.language, c.id, c.text, c.group) for c in self.candidates):
-            digest.update("\x1f".join(("c", *row, "")).encode("utf-8", "surrogatepass"))
-        for question_id in sorted(self.relevant):
-            ids = sorted(self.relevant[question_id])
-            digest.update("\x1f".join(("r", question_id, *ids, "")).encode("utf-8", "surrogatepass"))
-        return digest.hexdigest()
+        questions = sorted(("q", q.language, q.id, q.text, q.group) for q in self.questions)
+        candidates = sorted(("c", c.language, c.id, c.text, c.group) for c in self.candidates)
+        judgements = (("r", question_id, *sorted(self.relevant[question_id])) for question_id in sorted(self.relevant))
+        return _digest([*questions, *candidates, *judgements])
 
     def of_groups(self, groups: Collection[str]) -> Corpus:
         """The part of the corpus that lies in ``groups``: its questions, its candidates, their judgements."""
         return self._where(lambda item: item.group in groups, problems=())
+
+    def joined(self, other: Corpus) -> Corpus:
+        """Both corpora as one. Groups, candidate ids and the questions of a language must not occur in both."""
+        relevant = dict(self.relevant)
+        for question_id, ids in other.relevant.items():
+            relevant[question_id] = relevant.get(question_id, frozenset()) | ids
+        return Corpus(
+            self.name,
+            self.questions + other.questions,
+            self.candidates + other.candidates,
+            relevant,
+            self.problems + other.problems,
+        )
 
     def of_languages(self, languages: Iterable[str]) -> Corpus:
         """The part of the corpus in ``languages`` (questions and candidates)."""
@@ -161,3 +184,109 @@ class Corpus:
         ids = {q.id for q in questions}
         relevant = {i: self.relevant[i] & kept for i in sorted(ids) if i in self.relevant}
         return Corpus(self.name, questions, candidates, relevant, problems)
+
+
+@dataclass(frozen=True, slots=True)
+class SentencePair:
+    """Two sentences and how alike they are.
+
+    Attributes:
+        id: unique within its languages; the same id in two language pairs is the same pair, translated.
+        languages: of the first and of the second sentence.
+        first, second: the sentences, without any prompt.
+        score: gold similarity, 0 (different topics) to 1 (equivalent).
+        group: what must not be split between train, dev and test.
+    """
+
+    id: str
+    languages: tuple[str, str]
+    first: str
+    second: str
+    score: float
+    group: str
+
+    def swapped(self) -> SentencePair:
+        """The same pair, second sentence first: similarity is symmetric."""
+        return SentencePair(self.id, self.languages[::-1], self.second, self.first, self.score, self.group)
+
+
+@dataclass(frozen=True)
+class PairCorpus:
+    """Scored sentence pairs in memory (symmetric search).
+
+    Attributes:
+        name: for reports, for example ``"sts2017"``.
+        pairs: all pairs of all language pairs (tracks).
+        problems: what was odd while reading.
+        parts: group -> ``"train"``, ``"dev"`` or ``"test"``, where the data comes with a split of its own; else empty.
+    """
+
+    name: str
+    pairs: tuple[SentencePair, ...]
+    problems: tuple[Problem, ...] = field(default=(), repr=False)
+    parts: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    kind: ClassVar[str] = "pairs"
+
+    def __bool__(self) -> bool:
+        return bool(self.pairs)
+
+    @cached_property
+    def languages(self) -> tuple[str, ...]:
+        """Language codes of the sentences, sorted."""
+        return tuple(sorted({language for pair in self.pairs for language in pair.languages}))
+
+    @cached_property
+    def tracks(self) -> dict[tuple[str, str], list[SentencePair]]:
+        """(first language, second language) -> its pairs, in order of id. Sorted by languages."""
+        found: dict[tuple[str, str], list[SentencePair]] = {}
+        for pair in sorted(self.pairs, key=lambda p: (p.languages, p.id)):
+            found.setdefault(pair.languages, []).append(pair)
+        return found
+
+    def pairs_of(self, first: str, second: str) -> list[SentencePair]:
+        """Pairs of two languages, turned round where the data has them the other way round only; empty if it has none."""
+        key = (first, second)
+        if key not in self._pairs_of:
+            self._pairs_of[key] = self.tracks.get(key) or [pair.swapped() for pair in self.tracks.get((second, first), ())]
+        return self._pairs_of[key]
+
+    @cached_property
+    def _pairs_of(self) -> dict[tuple[str, str], list[SentencePair]]:
+        return {}
+
+    @cached_property
+    def groups(self) -> tuple[str, ...]:
+        """Groups that hold pairs, sorted."""
+        return tuple(sorted({pair.group for pair in self.pairs}))
+
+    @cached_property
+    def group_sizes(self) -> dict[str, int]:
+        """Group -> its distinct pair ids. In order of group."""
+        sizes = dict.fromkeys(self.groups, 0)
+        for _, group in {(pair.id, pair.group) for pair in self.pairs}:
+            sizes[group] += 1
+        return sizes
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over every pair: equal when the data is equal."""
+        return _digest(sorted(("p", *p.languages, p.id, p.first, p.second, repr(p.score), p.group) for p in self.pairs))
+
+    def of_groups(self, groups: Collection[str]) -> PairCorpus:
+        """The part of the corpus that lies in ``groups``."""
+        return PairCorpus(self.name, tuple(pair for pair in self.pairs if pair.group in groups))
+
+    def joined(self, other: PairCorpus) -> PairCorpus:
+        """Both corpora as one. Groups must not occur in both."""
+        return PairCorpus(self.name, self.pairs + other.pairs, self.problems + other.problems)
+
+
+AnyCorpus = Corpus | PairCorpus
+
+
+def _digest(rows: Iterable[tuple[str, ...]]) -> str:
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update("\x1f".join((*row, "")).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from metasearch.core.corpus import Corpus
+from metasearch.core.corpus import AnyCorpus
+from metasearch.errors import ConfigError
 
 
 class Dataset(ABC):
-    """Reads files into a :class:`~metasearch.core.corpus.Corpus`.
+    """Reads files into a :class:`~metasearch.core.corpus.Corpus` or :class:`~metasearch.core.corpus.PairCorpus`.
 
     A data set does not split: ``data.fold`` is applied afterwards, the same way for every data set, by
     :func:`metasearch.dataset.make_splits`. Constructor arguments are the options that its
@@ -18,12 +20,14 @@ class Dataset(ABC):
 
     Class attributes:
         kind: what its examples are; a sampler and a loss must want the same. ``"triplets"`` for questions
-            with candidates.
+            with candidates, ``"pairs"`` for scored sentence pairs.
+        dev_share: share of all questions (or pairs) that a fold's dev part holds.
         citation: how to cite the data, for model cards. May be empty.
         license: licence of the data, for model cards. May be empty.
     """
 
     kind: ClassVar[str] = "triplets"
+    dev_share: ClassVar[float] = 220 / 1190  # the paper's Table 2
     citation: ClassVar[str] = ""
     license: ClassVar[str] = ""
 
@@ -36,7 +40,7 @@ class Dataset(ABC):
         return False
 
     @abstractmethod
-    def load(self) -> Corpus:
+    def load(self) -> AnyCorpus:
         """Read everything the options ask for.
 
         Returns:
@@ -46,3 +50,18 @@ class Dataset(ABC):
             DataError: a file is missing or malformed, or a language asked for is not there. The message names
                 the file, the place, what was found and what was expected.
         """
+
+    def load_translated(self, files: Mapping[str, str]) -> AnyCorpus:
+        """Read machine-translated training files (``data.translated``), for translate-train.
+
+        Args:
+            files: language -> path. The same ids in two files are the same questions.
+
+        Returns:
+            A corpus of the same kind as :meth:`load`'s, whose groups and candidate ids cannot be the data set's own.
+
+        Raises:
+            ConfigError: this data set has no such format (the default).
+            DataError: as :meth:`load`.
+        """
+        raise ConfigError(f"data.translated: {type(self).__name__} reads no translated training files")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import torch
 
     from metasearch.core.episode import ExampleSet
-    from metasearch.core.loss import TripletEmbeddings
+    from metasearch.core.loss import PairEmbeddings, TripletEmbeddings
 
 Side = Literal["query", "candidate"]
 QUERY: Side = "query"
@@ -27,10 +27,12 @@ class Encoder(ABC):
     those an inner loop has reached.
 
     Class attributes:
-        kind: the examples it embeds, ``"triplets"`` (question, positive, negatives).
+        kind: the examples it embeds, ``"triplets"`` (question, positive, negatives) or ``"pairs"`` (two sentences).
+        trainable: whether it has parameters; else it can only be scored (``algo=zero-shot``), and there is no model to save.
     """
 
     kind: ClassVar[str] = "triplets"
+    trainable: ClassVar[bool] = True
 
     @property
     @abstractmethod
@@ -61,7 +63,7 @@ class Encoder(ABC):
         """Overwrite the model's parameters, in place, by those of the same names."""
 
     @abstractmethod
-    def prepare(self, sets: Sequence[ExampleSet]) -> Any:
+    def prepare(self, sets: Sequence[ExampleSet[Any]]) -> Any:
         """Tokenise the example sets of one task, together.
 
         Returns:
@@ -77,7 +79,7 @@ class Encoder(ABC):
         return dict(params)
 
     @abstractmethod
-    def embed(self, params: Mapping[str, torch.Tensor], prepared: Any, index: int) -> TripletEmbeddings:
+    def embed(self, params: Mapping[str, torch.Tensor], prepared: Any, index: int) -> TripletEmbeddings | PairEmbeddings:
         """Embed set number ``index`` of a prepared task at ``params`` (as :meth:`restrict` returns them).
 
         Must be a deterministic, twice differentiable function of ``params``.
@@ -102,6 +104,20 @@ class Encoder(ABC):
         Returns:
             float32 array ``(len(texts), dimension)``; the dot product of two rows is their similarity.
         """
+
+    def similarity(
+        self, queries: Sequence[str], candidates: Sequence[str], progress: Callable[[int], None] | None = None
+    ) -> np.ndarray | None:
+        """Score queries against candidates, for encoders whose scores are no dot product of :meth:`encode` (BM25).
+
+        Args:
+            queries, candidates: distinct texts; the candidates are the whole collection.
+            progress: called with the number of texts done since the last call.
+
+        Returns:
+            float32 ``(len(queries), len(candidates))``; the default, None, means: the dot product of :meth:`encode`.
+        """
+        return None
 
     @abstractmethod
     def save(self, path: Path, model_card: str) -> None:

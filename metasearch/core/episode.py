@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from metasearch.core.corpus import Candidate, Question
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Example = TypeVar("Example")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,33 +25,43 @@ class Triplet:
 
 @dataclass(frozen=True, slots=True)
 class TripletExample:
-    """An anchor question with its positive and all its negatives."""
+    """An anchor question with its positive and all its negatives.
+
+    Attributes:
+        question: the anchor.
+        positive: a candidate that answers it.
+        negatives: candidates that do not.
+        relevant: ids of all candidates that answer it, in any language: no other example's candidate among them is a negative.
+        cached: ``(K, d)`` embeddings of further negatives by the base encoder, constants; None: not asked for.
+    """
 
     question: Question
     positive: Candidate
     negatives: tuple[Candidate, ...]
+    relevant: frozenset[str] = frozenset()
+    cached: np.ndarray | None = field(default=None, compare=False, repr=False)
+
+    def triplets(self) -> Iterator[Triplet]:
+        """Flatten into one-negative triplets that share question and positive (spec section 3)."""
+        for negative in self.negatives:
+            yield Triplet(self.question, self.positive, negative)
 
 
 @dataclass(frozen=True, slots=True)
-class ExampleSet:
+class ExampleSet(Generic[Example]):
     """A support or a query set.
 
     Attributes:
-        examples: the anchors, in order; all have the same number of negatives.
+        examples: :class:`TripletExample` (all with the same number of negatives) or
+            :class:`~metasearch.core.corpus.SentencePair`, in order.
         variant: its arrangement, for example ``"el_{ar,el}"``.
     """
 
-    examples: tuple[TripletExample, ...]
+    examples: tuple[Example, ...]
     variant: str
 
     def __len__(self) -> int:
         return len(self.examples)
-
-    def triplets(self) -> Iterator[Triplet]:
-        """Flatten into one-negative triplets that share their question and positive (spec section 3)."""
-        for example in self.examples:
-            for negative in example.negatives:
-                yield Triplet(example.question, example.positive, negative)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +79,15 @@ class Task:
 
     index: int
     phase: str
-    sets: tuple[ExampleSet, ...]
+    sets: tuple[ExampleSet[Any], ...]
     shortfall: int = 0
 
     @property
-    def support(self) -> ExampleSet:
+    def support(self) -> ExampleSet[Any]:
         """The first set, S^X."""
         return self.sets[0]
 
     @property
-    def query(self) -> ExampleSet:
+    def query(self) -> ExampleSet[Any]:
         """The second set, Q^X' (Q^Y for MAML-Align)."""
         return self.sets[1]

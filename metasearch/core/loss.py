@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     import torch
@@ -12,17 +12,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TripletEmbeddings:
-    """Embeddings of one example set.
+    """Embeddings of one example set of questions with their candidates.
 
     Attributes:
         question: ``(m, d)``, one row per anchor.
         positive: ``(m, d)``.
         negatives: ``(m, r, d)``, r negatives per anchor.
+        pool: ``(c, d)``, the set's distinct candidates, for losses with in-batch negatives.
+        positive_index: ``(m,)``, row of each anchor's positive in the pool.
+        wrong: ``(m, c)`` of bool, whether a candidate of the pool is a negative for the anchor: not known to answer it.
+        cached: ``(m, K, d)``, embeddings of further negatives per anchor by the base encoder: constants; None: none.
     """
 
     question: torch.Tensor
     positive: torch.Tensor
     negatives: torch.Tensor
+    pool: torch.Tensor | None = None
+    positive_index: torch.Tensor | None = None
+    wrong: torch.Tensor | None = None
+    cached: torch.Tensor | None = None
 
     def similarities(self) -> torch.Tensor:
         """Dot products of each question with its candidates, ``(m, 1 + r)``; column 0 is the positive."""
@@ -32,15 +40,39 @@ class TripletEmbeddings:
         return torch.einsum("md,mcd->mc", self.question, candidates)
 
 
+@dataclass(frozen=True)
+class PairEmbeddings:
+    """Embeddings of one example set of sentence pairs.
+
+    Attributes:
+        first, second: ``(m, d)``, one row per pair.
+        scores: ``(m,)``, gold similarity, 0 to 1.
+    """
+
+    first: torch.Tensor
+    second: torch.Tensor
+    scores: torch.Tensor
+
+    def cosines(self) -> torch.Tensor:
+        """Cosine similarity of each pair, ``(m,)``."""
+        import torch
+
+        return torch.nn.functional.cosine_similarity(self.first, self.second, dim=-1)
+
+    def similarities(self) -> torch.Tensor:
+        """The pairs' cosine similarities as one distribution over the batch, ``(1, m)``."""
+        return self.cosines().unsqueeze(0)
+
+
 class Loss(ABC):
     """A training loss: embeddings of an example set in, a scalar out.
 
     Class attributes:
-        kind: the embeddings it takes, ``"triplets"``.
+        kind: the embeddings it takes: ``"triplets"`` (:class:`TripletEmbeddings`) or ``"pairs"`` (:class:`PairEmbeddings`).
     """
 
     kind: ClassVar[str] = "triplets"
 
     @abstractmethod
-    def __call__(self, embeddings: TripletEmbeddings) -> torch.Tensor:
+    def __call__(self, embeddings: Any) -> torch.Tensor:
         """The mean loss over the set's examples, a scalar; twice differentiable almost everywhere."""

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metasearch.core.corpus import Corpus
+from metasearch.core import AnyCorpus, Dataset
 from metasearch.errors import DataError
 
 FOLDS = 5
-# The paper's Table 2 has 220 dev questions of 1190.
-DEV_SHARE = 220 / 1190
 
 
 @dataclass(frozen=True)
@@ -25,9 +23,9 @@ class Split:
     """
 
     fold: int | None
-    train: Corpus
-    dev: Corpus
-    test: Corpus
+    train: AnyCorpus
+    dev: AnyCorpus
+    test: AnyCorpus
 
     @property
     def test_name(self) -> str:
@@ -35,50 +33,59 @@ class Split:
         return "all" if self.fold is None else "test"
 
 
-def make_splits(corpus: Corpus, fold: int | str, seed: int = 0) -> list[Split]:
+def make_splits(corpus: AnyCorpus, fold: int | str, seed: int = 0, dev_share: float = Dataset.dev_share) -> list[Split]:
     """Split a corpus for five-fold cross-validation by group.
 
-    The five test parts are a partition: every question is tested exactly once over the folds. Groups are dealt out in an
+    The five test parts are a partition: everything is tested exactly once over the folds. Groups are dealt out in an
     order that the seed shuffles, each to the fold that has the fewest questions so far; of the rest, groups make up the dev
-    part until it holds its share (220 / 1190, the paper's Table 2). A question counts once however many languages have
-    it, so a subset of the languages is split the same way.
+    part until it holds its share. A question counts once however many languages have it, so a subset of the languages is
+    split the same way. Data that comes with a split of its own keeps it: that is fold 0.
 
     Args:
         corpus: the whole corpus.
         fold: ``0..4``, ``"all"`` (five splits) or ``"none"`` (one split that tests everything).
         seed: the folds are a pure function of (corpus, seed).
+        dev_share: share of all questions (pairs) for the dev part (:attr:`metasearch.core.Dataset.dev_share`).
 
     Raises:
-        DataError: there are fewer than five groups.
+        DataError: there are fewer than five groups, or the data's own split has no such fold.
     """
-    nothing = corpus.of_groups(())
     if fold == "none":
+        nothing = corpus.of_groups(())
         return [Split(None, nothing, nothing, corpus)]
-    sizes = dict.fromkeys(corpus.groups, 0)
-    for group in {q.id: q.group for q in corpus.questions}.values():
-        sizes[group] += 1
+    if corpus.parts:
+        if fold not in (0, "all"):
+            raise DataError(f"data.fold={fold}: {corpus.name} comes with one split of its own; use data.fold=0, or none")
+        parts = [[g for g in corpus.groups if corpus.parts.get(g) == part] for part in ("train", "dev", "test")]
+        return [Split(0, *(corpus.of_groups(frozenset(part)) for part in parts))]
+    sizes = corpus.group_sizes
     if len(sizes) < FOLDS:
         raise DataError(
             f"{corpus.name}: five folds need at least {FOLDS} articles (groups), found {len(sizes)}; use data.fold=none"
         )
     order = [corpus.groups[i] for i in np.random.default_rng([seed, 0xF01D]).permutation(len(corpus.groups))]
-    parts: list[list[str]] = [[] for _ in range(FOLDS)]
+    folds: list[list[str]] = [[] for _ in range(FOLDS)]
+    filled = [0] * FOLDS
     for group in order:
-        min(parts, key=lambda part: sum(sizes[g] for g in part)).append(group)
+        least = filled.index(min(filled))
+        folds[least].append(group)
+        filled[least] += sizes[group]
     wanted = list(range(FOLDS)) if fold == "all" else [int(fold)]
-    return [_split(corpus, number, parts[number], order, sizes) for number in wanted]
+    share = dev_share * sum(sizes.values())
+    return [_split(corpus, number, folds[number], order, sizes, share) for number in wanted]
 
 
-def _split(corpus: Corpus, number: int, test: list[str], order: list[str], sizes: dict[str, int]) -> Split:
-    rest = [group for group in order if group not in test]
-    share = DEV_SHARE * sum(sizes.values())
-    dev: list[str] = []
+def _split(corpus: AnyCorpus, number: int, test: list[str], order: list[str], sizes: dict[str, int], share: float) -> Split:
+    tested = frozenset(test)
+    rest = [group for group in order if group not in tested]
+    dev: set[str] = set()
+    have = 0
     for group in rest:
         # Closest to the share: take a group while that brings the total nearer to it.
-        have = sum(sizes[g] for g in dev)
         if abs(have + sizes[group] - share) <= abs(have - share):
-            dev.append(group)
+            dev.add(group)
+            have += sizes[group]
         if have >= share:
             break
-    train = [group for group in rest if group not in dev]
-    return Split(number, *(corpus.of_groups(frozenset(part)) for part in (train, dev, test)))
+    train = frozenset(group for group in rest if group not in dev)
+    return Split(number, *(corpus.of_groups(part) for part in (train, frozenset(dev), tested)))

@@ -88,27 +88,37 @@ class Mode:
         return self.train.languages | self.valid.languages
 
 
-# Paper, Table 4 (spec section 3). Values: one text for all phases, or one per phase.
+# Paper, Table 4 (spec section 3). Values: one text for all phases, or one per phase (meta-train, meta-valid, meta-test).
 _MONO_MONO = "el_el -> ar_ar ; hi_hi -> de_de"
 _MONO_BI = "el_el -> el_ar ; hi_hi -> hi_de"
 _MONO_MULTI = "el_el -> el_{ar,el} ; hi_hi -> hi_{de,hi}"
 _BI_MULTI = "el_ar -> el_{ar,el} ; hi_de -> hi_{de,hi}"
-MODES: dict[str, str | tuple[str, str, str]] = {
-    "mono-mono": _MONO_MONO,
-    "mono-bi": _MONO_BI,
-    "mono-multi": _MONO_MULTI,
-    "bi-multi": _BI_MULTI,
-    "mixt": f"{_MONO_MONO} ; {_MONO_BI} ; {_MONO_MULTI} ; {_BI_MULTI}",
-    "trans": (_MONO_BI, _BI_MULTI, _MONO_MULTI),
-    "mono-bi-multi": "el_el -> el_ar -> el_{ar,el,hi} ; hi_hi -> hi_de -> hi_{ar,de,hi}",
+_SAME = ("en_en", "ar_ar", "es_es")
+MODES: dict[str, dict[str, str | tuple[str, str, str]]] = {
+    "triplets": {
+        "mono-mono": _MONO_MONO,
+        "mono-bi": _MONO_BI,
+        "mono-multi": _MONO_MULTI,
+        "bi-multi": _BI_MULTI,
+        "mixt": f"{_MONO_MONO} ; {_MONO_BI} ; {_MONO_MULTI} ; {_BI_MULTI}",
+        "trans": (_MONO_BI, _BI_MULTI, _MONO_MULTI),
+        "mono-bi-multi": "el_el -> el_ar -> el_{ar,el,hi} ; hi_hi -> hi_de -> hi_{ar,de,hi}",
+    },
+    "pairs": {
+        # Support and query are never of the same language pair (the parentheses of Table 4).
+        "mono-mono": " ; ".join(f"{support} -> {query}" for support in _SAME for query in _SAME if support != query),
+        "mono-bi": "{en_en,ar_ar,es_es} -> {ar_en,es_en,tr_en}",
+        "mono-bi-multi": "en_en -> ar_en -> en_{ar,en,es} ; ar_ar -> ar_es -> ar_{ar,en,es} ; es_es -> es_ar -> es_{ar,en,es}",
+    },
 }
 
 
-def parse_mode(text: str) -> Mode:
+def parse_mode(text: str, kind: str = "triplets") -> Mode:
     """Parse the name of a mode or an arrangement.
 
     Args:
-        text: a key of :data:`MODES`, or an arrangement such as ``"en_en -> en_{ar,de}"``.
+        text: a key of :data:`MODES` for this kind of data, or an arrangement such as ``"en_en -> en_{ar,de}"``.
+        kind: ``"triplets"`` or ``"pairs"``: the same name stands for other languages there.
 
     Raises:
         ConfigError: the text is neither; the message says where it goes wrong.
@@ -116,15 +126,20 @@ def parse_mode(text: str) -> Mode:
     Example:
         >>> str(parse_mode("mono-bi").train)
         'el_el -> el_ar ; hi_hi -> hi_de'
+        >>> str(parse_mode("mono-bi", "pairs").train)
+        '{en_en,ar_ar,es_es} -> {ar_en,es_en,tr_en}'
     """
-    if text in MODES:
-        written = MODES[text]
+    modes = MODES.get(kind, {})
+    if text in modes:
+        written = modes[text]
         phases = (written,) * 3 if isinstance(written, str) else written
         return Mode(text, *(parse_arrangement(phase) for phase in phases))
     if "_" not in text and "->" not in text:
+        others = [other for other in MODES if text in MODES[other]]
         raise ConfigError(
-            f"mode={text!r}: no such mode; {did_you_mean(text, MODES)}known: {', '.join(MODES)}; "
-            "or an arrangement such as 'el_el -> el_{ar,el}'"
+            f"mode={text!r}: no such mode for {kind}; "
+            + (f"it is one for {others[0]}; " if others else did_you_mean(text, modes))
+            + f"known: {', '.join(modes)}; or an arrangement such as 'el_el -> el_{{ar,el}}'"
         )
     arrangement = parse_arrangement(text)
     return Mode(str(arrangement), arrangement, arrangement, arrangement)

@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 
-from metasearch.core.corpus import Corpus
+from metasearch.core.corpus import AnyCorpus, PairCorpus
 from metasearch.core.episode import Task
 from metasearch.core.sampler import EpisodeSampler
 from metasearch.episodes.arrangement import Arrangement
@@ -24,16 +24,19 @@ class EpisodeStream:
         phase: ``"train"``, ``"valid"`` or ``"test"``; phases draw different tasks.
 
     Raises:
-        ConfigError: the arrangement names a language that the corpus lacks; the message lists those it has.
+        ConfigError: the arrangement names a language, or a pair of languages, that the corpus lacks; the message lists those
+            it has.
     """
 
-    def __init__(self, corpus: Corpus, arrangement: Arrangement, sampler: EpisodeSampler, seed: int, phase: str) -> None:
+    def __init__(self, corpus: AnyCorpus, arrangement: Arrangement, sampler: EpisodeSampler, seed: int, phase: str) -> None:
         missing = sorted(arrangement.languages - set(corpus.languages))
         if missing:
             raise ConfigError(
                 f"mode={arrangement}: the data {corpus.name!r} has no {', '.join(missing)}; "
                 f"it has {', '.join(corpus.languages) or 'nothing'}"
             )
+        if isinstance(corpus, PairCorpus):
+            _check_tracks(corpus, arrangement)
         self.corpus = corpus
         self.arrangement = arrangement
         self.sampler = sampler
@@ -46,3 +49,18 @@ class EpisodeStream:
         rng = np.random.default_rng([self.seed, zlib.crc32(self.phase.encode()), index])
         sets, shortfall = self.sampler.sample(self.corpus, chain, rng)
         return Task(index, self.phase, sets, shortfall)
+
+
+def _check_tracks(corpus: PairCorpus, arrangement: Arrangement) -> None:
+    asked = {
+        (first, second)
+        for chain in arrangement.chains
+        for link in chain.links
+        for firsts, seconds in link.pairs
+        for first in firsts
+        for second in seconds
+    }
+    missing = sorted(f"{first}_{second}" for first, second in asked if not corpus.pairs_of(first, second))
+    if missing:
+        has = ", ".join(f"{first}_{second}" for first, second in corpus.tracks)
+        raise ConfigError(f"mode={arrangement}: the data {corpus.name!r} has no pairs {', '.join(missing)}; it has {has}")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from metasearch.core import CANDIDATE, QUERY, Corpus, Encoder, Metric
+from metasearch.core import CANDIDATE, QUERY, Corpus, Encoder, RankingMetric
 from metasearch.evaluation.ranking import chunks, rank_relevant
 
 VARIANTS = ("multi", "bi", "mono")
@@ -28,8 +28,8 @@ class Row:
             few-shot only if training saw both languages.
         split: ``"test"``, ``"dev"`` or ``"all"``.
         fold: 0..4, or None without a split.
-        value: mean over questions, 0 to 1.
-        n: questions scored.
+        value: mean over questions, 0 to 1 (for sentence pairs: of the track, -1 to 1).
+        n: questions (pairs) scored.
     """
 
     metric: str
@@ -56,6 +56,7 @@ class EncodedCorpus:
         question_rows: distinct question embeddings ``(u, d)``; question i has row ``question_index[i]``.
         candidate_rows: distinct candidate embeddings ``(v, d)``; columns are candidates in order of id, candidate j has row
             ``candidate_index[j]``.
+        similarity: ``(u, v)``, instead of the dot products, for an encoder that has no embeddings (both are ``(., 0)`` then).
     """
 
     corpus: Corpus
@@ -63,6 +64,7 @@ class EncodedCorpus:
     question_index: np.ndarray
     candidate_rows: np.ndarray
     candidate_index: np.ndarray
+    similarity: np.ndarray | None = None
 
     @cached_property
     def candidates(self) -> list[Any]:
@@ -84,7 +86,8 @@ class EncodedCorpus:
 
     def scores(self, questions: np.ndarray) -> np.ndarray:
         """Similarities ``(len(questions), candidates)`` of the questions with these numbers."""
-        distinct = self.question_rows[self.question_index[questions]] @ self.candidate_rows.T
+        rows = self.question_index[questions]
+        distinct = self.question_rows[rows] @ self.candidate_rows.T if self.similarity is None else self.similarity[rows]
         found: np.ndarray = distinct[:, self.candidate_index]
         return found
 
@@ -92,26 +95,48 @@ class EncodedCorpus:
 def encode_corpus(
     encoder: Encoder, corpus: Corpus, batch_size: int = 32, progress: Callable[[int], None] | None = None
 ) -> EncodedCorpus:
-    """Embed all questions and candidates, each distinct text once."""
+    """Embed all questions and candidates, each distinct text once (or score them, where an encoder does that itself)."""
     questions = {text: i for i, text in enumerate(dict.fromkeys(q.text for q in corpus.questions))}
     in_order = sorted(corpus.candidates, key=lambda c: c.id)
     candidates = {text: i for i, text in enumerate(dict.fromkeys(c.text for c in in_order))}
+    question_index = np.array([questions[q.text] for q in corpus.questions], dtype=int)
+    candidate_index = np.array([candidates[c.text] for c in in_order], dtype=int)
+    similarity = encoder.similarity(list(questions), list(candidates), progress)
+    if similarity is not None:
+        no_rows = np.empty((len(questions), 0)), np.empty((len(candidates), 0))
+        return EncodedCorpus(corpus, no_rows[0], question_index, no_rows[1], candidate_index, similarity)
     return EncodedCorpus(
         corpus,
         encoder.encode(list(questions), QUERY, batch_size, progress),
-        np.array([questions[q.text] for q in corpus.questions], dtype=int),
+        question_index,
         encoder.encode(list(candidates), CANDIDATE, batch_size, progress),
-        np.array([candidates[c.text] for c in in_order], dtype=int),
+        candidate_index,
     )
+
+
+@dataclass(frozen=True)
+class QueryScores:
+    """The main metric of every query in one pool, for paired tests.
+
+    Attributes:
+        row: the row whose value is their mean.
+        queries: cross-lingual ids of the questions.
+        values: ``(len(queries),)``.
+    """
+
+    row: Row
+    queries: tuple[str, ...]
+    values: np.ndarray
 
 
 def evaluate_corpus(
     encoded: EncodedCorpus,
-    metric: Metric,
+    metric: RankingMetric,
     variants: Collection[str] = VARIANTS,
     seen: Collection[str] = (),
     split: str = "test",
     fold: int | None = None,
+    queries: list[QueryScores] | None = None,
 ) -> list[Row]:
     """Score every question against every pool of the variants.
 
@@ -122,6 +147,7 @@ def evaluate_corpus(
         seen: languages that training saw: the few-shot languages.
         split: name of the split, for the rows.
         fold: number of the fold, for the rows.
+        queries: a list to append the main metric of each query to.
 
     Returns:
         Rows in the order of variant, question language, pool, metric. A pool that answers none of the questions gives no row.
@@ -132,26 +158,18 @@ def evaluate_corpus(
         numbers = np.array([i for i, q in enumerate(encoded.corpus.questions) if q.language == question_language], dtype=int)
         pools = list(_pools(question_language, languages, variants))
         columns = [np.sort(np.concatenate([encoded.columns_of[language] for language in pool])) for _, pool in pools]
-        ranks = _ranks(encoded, numbers, columns)
-        for (variant, pool), pool_ranks in zip(pools, ranks, strict=True):
-            if not len(pool_ranks):
+        ranked = _ranks(encoded, numbers, columns)
+        for (variant, pool), (answerable, ranks) in zip(pools, ranked, strict=True):
+            if not len(ranks):
                 continue
             involved = {question_language} if variant == "multi" else {question_language, *pool}
             supervision = "few-shot" if involved <= set(seen) else "zero-shot"
-            for name, values in metric.per_query(pool_ranks).items():
-                rows.append(
-                    Row(
-                        name,
-                        variant,
-                        question_language,
-                        pool,
-                        supervision,
-                        split,
-                        fold,
-                        float(values.mean()),
-                        len(values),
-                    )
-                )
+            for name, values in metric.per_query(ranks).items():
+                place = (name, variant, question_language, pool, supervision, split, fold)
+                row = Row(*place, float(values.mean()), len(values))
+                rows.append(row)
+                if queries is not None and name == metric.primary:
+                    queries.append(QueryScores(row, tuple(encoded.corpus.questions[n].id for n in answerable), values))
     return sorted(rows, key=lambda r: (VARIANTS.index(r.variant), r.query_language, r.candidate_languages))
 
 
@@ -164,8 +182,8 @@ def _pools(question_language: str, languages: Sequence[str], variants: Collectio
             yield variant, (language,)
 
 
-def _ranks(encoded: EncodedCorpus, numbers: np.ndarray, pools: list[np.ndarray]) -> list[np.ndarray]:
-    """Ranks of the relevant candidates in each pool (columns), for the questions that have any there."""
+def _ranks(encoded: EncodedCorpus, numbers: np.ndarray, pools: list[np.ndarray]) -> list[tuple[list[int], np.ndarray]]:
+    """Per pool (columns) the numbers of the questions that have relevant candidates there, and those candidates' ranks."""
     relevant = [
         [encoded.column[i] for i in encoded.corpus.relevant.get(encoded.corpus.questions[n].id, ()) if i in encoded.column]
         for n in numbers
@@ -184,12 +202,15 @@ def _ranks(encoded: EncodedCorpus, numbers: np.ndarray, pools: list[np.ndarray])
                 for row, i in enumerate(have):
                     padded[row, : len(some[i])] = some[i]
                 found[k].append(rank_relevant(scores[have][:, pool], padded))
-    return [np.concatenate(parts) if parts else np.empty((0, 0)) for parts in found]
+    answerable = [[int(n) for n, some in zip(numbers, of_pool, strict=True) if some] for of_pool in places]
+    ranks = [np.concatenate(parts) if parts else np.empty((0, 0)) for parts in found]
+    return list(zip(answerable, ranks, strict=True))
 
 
-def main_score(rows: Sequence[Row], metric: str, variant: str = "multi") -> float:
-    """Mean over question languages (or pairs) of one variant; NaN without such rows."""
-    values = [row.value for row in rows if row.metric == metric and row.variant == variant]
+def main_score(rows: Sequence[Row], metric: str) -> float:
+    """The one number to look at: the multilingual mean over question languages, else the mean of all rows; NaN if none."""
+    of_metric = [row for row in rows if row.metric == metric]
+    values = [row.value for row in of_metric if row.variant == "multi"] or [row.value for row in of_metric]
     return float(np.mean(values)) if values else float("nan")
 
 

@@ -28,7 +28,8 @@ class Component:
         options: JSON Schema ``properties`` of its options. Each option is a keyword argument of the class, with the
             same default; every property needs ``default`` and ``description``.
         implies: settings of other groups that fit this component and hold unless a preset, a file or the command line says
-            otherwise, for example ``{"mode": "mono-bi-multi"}``.
+            otherwise, for example ``{"mode": "mono-bi-multi"}``. A mapping gives the value for some algorithms, by name:
+            ``{"mode": {"maml": "mono-bi"}}``.
         aliases: other names.
         requires: modules that must be importable, beside metasearch's own dependencies.
         install: the command that installs them.

@@ -9,6 +9,17 @@ from metasearch.config.files import dump_yaml
 from metasearch.evaluation import VARIANTS, Row
 from metasearch.report.summary import score_table, summarise
 
+_QUESTIONS = """held-out questions, by language of the question. *multi*: one pool of candidates in all
+languages; *bi*: mean over pools in one other language; *mono*: the pool in the question's language.
+The means by degree of supervision count a pair of languages as few-shot only if training saw both."""
+_USE_QUESTIONS = """questions = model.encode_query(["..."])
+answers = model.encode_document(["...", "..."])
+print(model.similarity(questions, answers))"""
+_USE_PAIRS = """sentences = model.encode_query(["...", "..."])
+print(model.similarity(sentences, sentences))"""
+_PAIRS = """held-out sentence pairs, by their languages. *bi*: two languages; *mono*: one. A track is few-shot
+only if training saw both of its languages."""
+
 
 def model_card(
     base_model: str,
@@ -24,6 +35,7 @@ def model_card(
     before: Sequence[Row],
     after: Sequence[Row],
     metric: str,
+    by_track: bool,
     encoder: Mapping[str, Any],
     version: str,
 ) -> str:
@@ -52,7 +64,7 @@ def model_card(
                 "name": f"metasearch {algorithm}",
                 "results": [
                     {
-                        "task": {"type": "retrieval"},
+                        "task": {"type": "semantic-similarity" if by_track else "retrieval"},
                         "dataset": {"name": data_name, "type": data_name},
                         "metrics": scores,
                     }
@@ -60,7 +72,7 @@ def model_card(
             }
         ]
     prompts = encoder.get("prompts", {})
-    table = score_table(before, after, metric).markdown() if after else "Not scored."
+    table = score_table(before, after, metric, by_track).markdown() if after else "Not scored."
     citations = "\n".join(f"- {c}" for c in (algorithm_citation, data_citation) if c)
     return (
         f"""---
@@ -85,9 +97,7 @@ Made by metasearch {version} from `{base_model}` with
 
 ## Scores
 
-{metric} x 100 on held-out questions, by language of the question. *multi*: one pool of candidates in all
-languages; *bi*: mean over pools in one other language; *mono*: the pool in the question's language.
-The means by degree of supervision count a pair of languages as few-shot only if training saw both.
+{metric} x 100 on {_PAIRS if by_track else _QUESTIONS}
 
 {table}
 
@@ -97,9 +107,7 @@ The means by degree of supervision count a pair of languages as few-shot only if
 from sentence_transformers import SentenceTransformer
 
 model = SentenceTransformer("path/to/this/folder")
-questions = model.encode_query(["..."])
-answers = model.encode_document(["...", "..."])
-print(model.similarity(questions, answers))
+{_USE_PAIRS if by_track else _USE_QUESTIONS}
 ```
 
 {"## References" if citations else ""}

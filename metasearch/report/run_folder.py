@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from metasearch.errors import ConfigError
-from metasearch.evaluation import EncodedCorpus, top_candidates
+from metasearch.evaluation import EncodedCorpus, EncodedPairs, QueryScores, top_candidates
 
 if TYPE_CHECKING:
     import torch
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 class RunFolder:
     """A run's folder.
 
-    It holds ``config.yaml``, ``manifest.json``, ``log.jsonl``, ``checkpoints/``, ``model/``, ``results.json``, ``run.trec``
-    and ``qrels.trec`` (with several folds, the files of a fold are in ``fold-N/``). Files appear whole or not at all:
-    each is written beside its place and then renamed.
+    It holds ``config.yaml``, ``manifest.json``, ``log.jsonl``, ``checkpoints/``, ``model/``, ``results.json``, ``map.json``, and
+    ``run.trec``, ``qrels.trec`` and ``per-query.tsv``, or ``pairs.tsv`` for sentence pairs (with several folds, the files of a
+    fold are in ``fold-N/``). Files appear whole or not at all: each is written beside its place and then renamed.
 
     Args:
         path: the folder; :meth:`create` or :meth:`part` makes it.
@@ -124,6 +124,24 @@ class RunFolder:
         )
         self.write_text("run.trec", "".join(lines))
         self.write_text("qrels.trec", "".join(_qrels(encoded, questions)))
+
+    def write_queries(self, queries: Iterable[QueryScores]) -> None:
+        """Write ``per-query.tsv``: the main metric of every query in every pool, for paired tests."""
+        lines = ["variant\tquery_language\tcandidate_languages\tquery\tvalue\n"]
+        for scores in queries:
+            row = scores.row
+            place = f"{row.variant}\t{row.query_language}\t{','.join(row.candidate_languages)}"
+            lines += [f"{place}\t{trec_word(q)}\t{v!r}\n" for q, v in zip(scores.queries, scores.values.tolist(), strict=True)]
+        self.write_text("per-query.tsv", "".join(lines))
+
+    def write_pairs(self, encoded: EncodedPairs) -> None:
+        """Write ``pairs.tsv``: predicted and gold similarity of every sentence pair."""
+        lines = ["variant\tquery_language\tcandidate_languages\tquery\tvalue\tgold\n"]
+        for pair, cosine in zip(encoded.corpus.pairs, encoded.cosines().tolist(), strict=True):
+            first, second = pair.languages
+            variant = "mono" if first == second else "bi"
+            lines.append(f"{variant}\t{first}\t{second}\t{trec_word(pair.id)}\t{cosine!r}\t{pair.score!r}\n")
+        self.write_text("pairs.tsv", "".join(lines))
 
 
 def _qrels(encoded: EncodedCorpus, questions: Sequence[str]) -> Iterable[str]:

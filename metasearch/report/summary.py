@@ -68,15 +68,15 @@ class Table:
         return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
-def score_table(before: Sequence[Row], after: Sequence[Row], metric: str) -> Table:
-    """Scores per question language and variant; before and after training where both are there.
+def score_table(before: Sequence[Row], after: Sequence[Row], metric: str, by_track: bool = False) -> Table:
+    """Scores per question language (or track, for sentence pairs) and variant; before and after training where both are there.
 
     A language's bilingual score is the mean over the other languages' pools, of either degree of supervision; the means by degree
     count a pair as few-shot only if training saw both languages.
     """
     variants = [v for v in VARIANTS if any(row.variant == v for row in after)]
     both = bool(before)
-    header = ["questions in"]
+    header = ["pairs of" if by_track else "questions in"]
     for variant in variants:
         header += [f"{variant} before", f"{variant} after"] if both else [variant]
     # A language was seen if any of its rows is few-shot: all of multi and mono, and the pairs of seen languages.
@@ -86,17 +86,24 @@ def score_table(before: Sequence[Row], after: Sequence[Row], metric: str) -> Tab
     base = _relabelled(before, after)
     body: list[tuple[str, ...]] = []
 
-    def line(title: str, supervision: str | None = None, query_language: str | None = None) -> None:
+    def line(
+        title: str, supervision: str | None = None, query_language: str | None = None, track: tuple[str, ...] | None = None
+    ) -> None:
         cells = [title]
+        of_track = [[r for r in rows if track in (None, (r.query_language, *r.candidate_languages))] for rows in (base, after)]
         for variant in variants:
-            if both:
-                cells.append(summarise(base, metric, variant, supervision, query_language).shown())
-            cells.append(summarise(after, metric, variant, supervision, query_language).shown())
+            shown = of_track if both else of_track[1:]
+            cells += [summarise(rows, metric, variant, supervision, query_language).shown() for rows in shown]
         body.append(tuple(cells))
 
-    for language in languages:
-        mark = f" ({'few-shot' if language in seen else 'zero-shot'})" if seen else ""
-        line(language + mark, query_language=language)
+    if by_track:
+        for row_track in sorted({(r.query_language, *r.candidate_languages) for r in after}):
+            of_it = [r for r in after if (r.query_language, *r.candidate_languages) == row_track]
+            line("_".join(row_track) + (f" ({of_it[0].supervision})" if seen else ""), track=row_track)
+    else:
+        for language in languages:
+            mark = f" ({'few-shot' if language in seen else 'zero-shot'})" if seen else ""
+            line(language + mark, query_language=language)
     if len(degrees) > 1:
         for degree in degrees:
             line(f"mean, {degree}", degree)

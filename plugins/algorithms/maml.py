@@ -4,27 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from metasearch.algorithm import OuterLoop, adapt
+from metasearch.algorithm import InnerLoop
 from metasearch.core import Task
 
 SUPPORT, QUERY = 0, 1
 
 
-class MAML(OuterLoop):
+class MAML(InnerLoop):
     """Learn a start from which a few steps on the support set lower the loss on the query set.
 
     theta_j = n steps of SGD on L(S_j^X) from theta; theta moves by the gradient of sum_j L(Q_j^X'; theta_j), through the inner
-    steps (second order) or treating them as constants (first order).
+    steps (second order) or treating them as constants (first order: FOMAML).
 
     Args:
         inner_steps: n (paper: 5).
         inner_lr: alpha (paper: 1e-3).
         outer_lr: beta (paper: 1e-5).
-        order: ``"second"`` or ``"first"``.
-        meta_batch_size: b (paper: 4).
-        keep_graphs: of how many last inner steps the graph is kept (None: all): more memory, less time.
-        weight_decay: AdamW's, on matrices only.
-        dropout: leave dropout on inside episodes (forces ``keep_graphs=None``, since a step is then no function).
+        order, meta_batch_size, keep_graphs, inner_layers, weight_decay, dropout: see
+            :class:`~metasearch.algorithm.InnerLoop` (paper: second order, b = 4).
 
     Reference: paper Algorithms 1 and 2; Finn et al. 2017. With ``inner_lr=0`` it is plain training on the query sets.
     """
@@ -39,22 +36,19 @@ class MAML(OuterLoop):
         order: str = "second",
         meta_batch_size: int = 4,
         keep_graphs: int | None = 1,
+        inner_layers: int | None = None,
         weight_decay: float = 0.0,
         dropout: bool = False,
     ) -> None:
-        super().__init__(outer_lr, meta_batch_size, weight_decay, dropout)
-        self.inner_steps = inner_steps
-        self.inner_lr = inner_lr
-        self.order = order
-        self.keep_graphs = None if dropout else keep_graphs
-        self.second_order = order == "second" and inner_steps > 0
+        super().__init__(
+            inner_steps, inner_lr, outer_lr, order, meta_batch_size, keep_graphs, inner_layers, weight_decay, dropout
+        )
 
     def meta_gradient(self, tasks: Sequence[Task]) -> dict[str, float]:
         total = 0.0
         for task in tasks:
             f = self.learner.open(task)
-            theta = f.restrict(self.theta)
-            theta_j = adapt(f.loss_on(SUPPORT), theta, self.inner_steps, self.inner_lr, self.order, self.keep_graphs)
+            theta_j = self.adapt(f, SUPPORT, f.restrict(self.theta), self.inner_steps)
             loss = f.loss(theta_j, QUERY)
             loss.backward()  # gradients add up over the batch; the graph of one task at a time is in memory
             total += loss.item()

@@ -9,15 +9,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from metasearch.algorithm import Learner, OuterLoop, Params, adapt
+from metasearch.algorithm import InnerLoop, Learner, Params
 from metasearch.algorithm.outer_loop import copy_into, decay_groups
-from metasearch.core import Task, TripletEmbeddings
+from metasearch.core import PairEmbeddings, Task, TripletEmbeddings
 from metasearch.errors import ConfigError
 
 X, Y, Z = 0, 1, 2
+Embeddings = TripletEmbeddings | PairEmbeddings
 
 
-class MAMLAlign(OuterLoop):
+class MAMLAlign(InnerLoop):
     """Two inner loops per task, and a loss that pulls the student to the teacher on the examples they share.
 
     Args:
@@ -36,9 +37,7 @@ class MAMLAlign(OuterLoop):
         student: ``"shared"``: one theta (line 10 of Algorithm 3); ``"separate"``: the student has its own theta', which is
             what is evaluated and saved.
         detach_teacher: the distillation loss teaches the student only.
-        keep_graphs: of how many last inner steps the graph is kept (None: all): more memory, less time.
-        weight_decay: AdamW's, on matrices only.
-        dropout: leave dropout on inside episodes (forces ``keep_graphs=None``).
+        keep_graphs, inner_layers, weight_decay, dropout: see :class:`~metasearch.algorithm.InnerLoop`.
 
     Reference: paper Algorithm 3; the readings of L_kd are settled in the documentation, because the paper's KL is taken
     between two scalars.
@@ -62,23 +61,22 @@ class MAMLAlign(OuterLoop):
         student: str = "shared",
         detach_teacher: bool = True,
         keep_graphs: int | None = 1,
+        inner_layers: int | None = None,
         weight_decay: float = 0.0,
         dropout: bool = False,
     ) -> None:
-        super().__init__(outer_lr, meta_batch_size, weight_decay, dropout)
+        super().__init__(
+            inner_steps, inner_lr, outer_lr, order, meta_batch_size, keep_graphs, inner_layers, weight_decay, dropout
+        )
         if distill not in ("kl", *BATCH_DISTILL):
             raise ConfigError(f"algo.distill={distill!r}: expected one of kl, {', '.join(BATCH_DISTILL)}")
-        self.inner_steps = inner_steps
         self.student_inner_steps = student_inner_steps
-        self.inner_lr = inner_lr
         self.student_outer_lr = outer_lr if student_outer_lr is None else student_outer_lr
-        self.order = order
         self.distill = distill
         self.kd_weight = kd_weight
         self.temperature = temperature
         self.separate = student == "separate"
         self.detach_teacher = detach_teacher
-        self.keep_graphs = None if dropout else keep_graphs
         self.second_order = order == "second" and max(inner_steps, student_inner_steps) > 0
 
     def start(self, learner: Learner) -> None:
@@ -104,8 +102,8 @@ class MAMLAlign(OuterLoop):
         for task in tasks:
             f = self.learner.open(task)
             # Line 6, INNER_LOOP(T_{X->Y}, theta, alpha, n), and line 7, INNER_LOOP(T_{Y->Z}, theta', alpha, n').
-            theta_j = self._inner_loop(f.loss_on(X), f.restrict(self.theta), self.inner_steps)
-            theta_student_j = self._inner_loop(f.loss_on(Y), f.restrict(self.theta_student), self.student_inner_steps)
+            theta_j = self.adapt(f, X, f.restrict(self.theta), self.inner_steps)
+            theta_student_j = self.adapt(f, Y, f.restrict(self.theta_student), self.student_inner_steps)
             teacher_y, student_y = f.embed(theta_j, Y), f.embed(theta_student_j, Y)
             loss_y, loss_z = f.criterion(teacher_y), f.loss(theta_student_j, Z)
             task_loss = (loss_y + loss_z) / 2  # line 8
@@ -127,9 +125,6 @@ class MAMLAlign(OuterLoop):
         log["loss"] = log["task_loss"] + self.kd_weight * log["kd_loss"]
         return {name: value / len(tasks) for name, value in log.items()}
 
-    def _inner_loop(self, loss: Callable[[Params], Tensor], theta: Params, steps: int) -> Params:
-        return adapt(loss, theta, steps, self.inner_lr, self.order, self.keep_graphs)
-
     def state_dict(self) -> dict[str, Any]:
         state = super().state_dict()
         if self.separate:
@@ -142,10 +137,11 @@ class MAMLAlign(OuterLoop):
             copy_into(self.theta_student, state["theta_student"])
 
 
-def kl_of_candidates(
-    teacher: TripletEmbeddings, student: TripletEmbeddings, temperature: float, detach_teacher: bool = True
-) -> Tensor:
-    """KL(teacher || student) between softmax(similarity / tau) over each example's candidates, meaned over examples."""
+def kl_of_candidates(teacher: Embeddings, student: Embeddings, temperature: float, detach_teacher: bool = True) -> Tensor:
+    """KL(teacher || student) between softmax(similarity / tau) over each example's candidates, meaned over examples.
+
+    For sentence pairs: over the pairs of the set.
+    """
     target = teacher.similarities() / temperature
     if detach_teacher:
         target = target.detach()

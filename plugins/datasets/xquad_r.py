@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from metasearch import Corpus, Dataset
 from metasearch.core import Candidate, Problem, Question, expand
 from metasearch.errors import DataError, did_you_mean
+from metasearch_plugins.datasets.files import folder_of, read_text
 
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*\Z")
 
@@ -47,14 +48,10 @@ class XQuADR(Dataset):
 
     def folder(self) -> Path:
         """The folder to read."""
-        if self.path is None:
-            raise DataError(f"data.path is not set: data={self.name} needs the folder that holds ar.json, de.json, ...")
-        return expand(self.path, "data.path")
+        return folder_of(self.path, self.name, "ar.json, de.json, ...")
 
     def load(self) -> Corpus:
         folder = self.folder()
-        if not folder.is_dir():
-            raise DataError(f"data.path={folder}: {'not a folder' if folder.exists() else 'no such folder'}")
         there = _files(folder)
         if not there:
             raise DataError(f"data.path={folder}: no LANGUAGE.json files in it, such as ar.json")
@@ -67,7 +64,14 @@ class XQuADR(Dataset):
         reader = _Reader(self.context)
         for language in sorted(self.languages or there):
             reader.read(language, there[language])
-        return Corpus(self.name, tuple(reader.questions), tuple(reader.candidates), reader.judgements(), tuple(reader.problems))
+        return reader.corpus(self.name)
+
+    def load_translated(self, files: Mapping[str, str]) -> Corpus:
+        """Read SQuAD files, language -> path: as XQuAD-R's, or without sentences, which are then found by the Unicode rules."""
+        reader = _Reader(self.context, prefix="translated-")
+        for language, path in sorted(files.items()):
+            reader.read(language, expand(path, f"data.translated: {language}"))
+        return reader.corpus("translated")
 
 
 def _files(folder: Path) -> dict[str, Path]:
@@ -78,25 +82,22 @@ def _files(folder: Path) -> dict[str, Path]:
 class _Reader:
     """Collects records over files; checks every field before it is used."""
 
-    def __init__(self, context: bool) -> None:
+    def __init__(self, context: bool, prefix: str = "") -> None:
         self.context = context
+        self.prefix = prefix  # of groups and ids; with one, the files are plain SQuAD, machine-translated as a rule
         self.questions: list[Question] = []
         self.candidates: list[Candidate] = []
         self.problems: list[Problem] = []
         self.relevant: dict[str, set[str]] = {}
         self.groups: dict[str, tuple[str, str]] = {}  # question id -> (group, file)
 
-    def judgements(self) -> dict[str, frozenset[str]]:
-        return {question_id: frozenset(ids) for question_id, ids in self.relevant.items()}
+    def corpus(self, name: str) -> Corpus:
+        relevant = {question_id: frozenset(ids) for question_id, ids in self.relevant.items()}
+        return Corpus(name, tuple(self.questions), tuple(self.candidates), relevant, tuple(self.problems))
 
     def read(self, language: str, file: Path) -> None:
         self.language, self.file = language, file
-        try:
-            self.raw = file.read_text(encoding="utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise DataError(f"{file}: not UTF-8 text (byte {error.start})") from error
-        except OSError as error:
-            raise DataError(f"{file}: cannot be read: {error.strerror or error}") from error
+        self.raw = read_text(file)
         try:
             content = json.loads(self.raw)
         except json.JSONDecodeError as error:
@@ -105,7 +106,7 @@ class _Reader:
             raise DataError(f"{file}: not valid JSON: nested too deeply") from error
         seen: set[str] = set()
         for where, article in self._list(content, "", "data"):
-            group = where.removeprefix("data[").removesuffix("]").zfill(3)
+            group = self.prefix + where.removeprefix("data[").removesuffix("]").zfill(3)
             for place, paragraph in self._list(article, where, "paragraphs"):
                 number = place[place.rindex("[") + 1 : -1].zfill(3)
                 self._paragraph(paragraph, place, group, f"{language}-{group}-{number}", seen)
@@ -114,8 +115,7 @@ class _Reader:
 
     def _paragraph(self, paragraph: Any, where: str, group: str, prefix: str, seen: set[str]) -> None:
         context = self._text(paragraph, where, "context")
-        sentences = [text for _, text in self._list(paragraph, where, "sentences")]
-        breaks = [span for _, span in self._list(paragraph, where, "sentence_breaks")]
+        sentences, breaks = self._sentences(paragraph, where, context)
         if len(sentences) != len(breaks):
             raise self._error(where, f"{len(sentences)} sentences but {len(breaks)} sentence_breaks")
         spans: list[tuple[int, int]] = []
@@ -135,6 +135,12 @@ class _Reader:
         for place, qa in self._list(paragraph, where, "qas"):
             self._question(qa, place, group, prefix, context, sentences, spans, seen)
 
+    def _sentences(self, paragraph: Any, where: str, context: str) -> tuple[list[Any], list[Any]]:
+        if self.prefix and isinstance(paragraph, dict) and "sentences" not in paragraph:
+            return split_sentences(context)
+        sentences = [text for _, text in self._list(paragraph, where, "sentences")]
+        return sentences, [span for _, span in self._list(paragraph, where, "sentence_breaks")]
+
     def _question(
         self,
         qa: Any,
@@ -146,18 +152,22 @@ class _Reader:
         spans: list[tuple[int, int]],
         seen: set[str],
     ) -> None:
-        question_id, text = self._text(qa, where, "id"), self._text(qa, where, "question")
+        question_id, text = self.prefix + self._text(qa, where, "id"), self._text(qa, where, "question")
         if question_id in seen:
             raise self._error(where, f"the id {question_id!r} stands twice in this file")
         other_group, other_file = self.groups.setdefault(question_id, (group, str(self.file)))
         if other_group != group:
             raise self._error(
                 where,
-                f"question {question_id!r} is in article {int(group)} here but in article {int(other_group)} of {other_file}; "
+                f"question {question_id!r} is in article {_number(group)} here but in article {_number(other_group)} "
+                f"of {other_file}; "
                 "the same id must be the same question",
             )
         seen.add(question_id)
         answers = list(self._list(qa, where, "answers"))
+        if not answers and self.prefix:
+            self._problem(question_id, f"{where}.answers", "no answer", skipped=True)
+            return
         if not answers:
             raise self._error(f"{where}.answers", "expected an answer, found none")
         place, answer = answers[0]
@@ -223,6 +233,27 @@ class _Reader:
             if place >= 0:
                 return self.raw.count("\n", 0, place) + 1
         return 0
+
+
+def split_sentences(context: str) -> tuple[list[Any], list[Any]]:
+    """Sentences of a paragraph by the Unicode rules (UAX 29), and their ``[start, end]``; without white space at their ends."""
+    from uniseg.sentencebreak import sentences as by_unicode
+
+    sentences: list[Any] = []
+    breaks: list[Any] = []
+    start = 0
+    for piece in by_unicode(context):
+        text = piece.strip()
+        if text:
+            begin = start + piece.index(text)
+            sentences.append(text)
+            breaks.append([begin, begin + len(text)])
+        start += len(piece)
+    return sentences, breaks
+
+
+def _number(group: str) -> int:
+    return int(group.rpartition("-")[2])
 
 
 def _join(where: str, key: str) -> str:

@@ -74,12 +74,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from metasearch.core import cache_dir
+
 __all__ = [
     "HUB_NAME",
     "MODEL_NAME",
     "BuiltinModelError",
     "build",
-    "cache_dir",
     "resolve",
     "weights_file",
 ]
@@ -181,22 +182,6 @@ def weights_file() -> Path | None:
     except metadata.PackageNotFoundError:
         return None
     return Path(str(distribution.locate_file(SOURCE_NAME)))
-
-
-def cache_dir() -> Path:
-    """Return the folder for what this project downloads or builds; it may not exist yet.
-
-    It is ``$METASEARCH_CACHE``, else ``$XDG_CACHE_HOME/metasearch``, else
-    ``~/.cache/metasearch``.
-    """
-    own = os.environ.get("METASEARCH_CACHE")
-    if own:
-        return Path(own).expanduser().absolute()
-    shared = os.environ.get("XDG_CACHE_HOME")
-    # The XDG specification tells programs to ignore a relative path here.
-    if shared and Path(shared).is_absolute():
-        return Path(shared) / "metasearch"
-    return Path.home() / ".cache" / "metasearch"
 
 
 def resolve(name: str = MODEL_NAME, *, layers: int | None = None) -> str:

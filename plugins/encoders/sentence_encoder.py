@@ -100,6 +100,11 @@ class SentenceEncoder(Encoder):
             raise ConfigError(f"device={device}: not usable here: {str(error).splitlines()[0]}; try device=cpu") from error
         self.precision = precision
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of parameters and embeddings."""
+        return _DTYPES[self.precision]
+
     def parameters(self) -> dict[str, Tensor]:
         return {n: p for n, p in self.model.named_parameters() if p.requires_grad and not _unused(n)}
 
@@ -243,7 +248,7 @@ class SentenceEncoder(Encoder):
                 torch.func.functional_call(self.model, dict(params), (dict(group),))["sentence_embedding"]
                 for group in batch.groups
             ]
-        return torch.cat(parts).to(_DTYPES[self.precision])[batch.order]
+        return torch.cat(parts).to(self.dtype)[batch.order]
 
     def _token_table(self) -> tuple[str, int | None, int] | None:
         """Name, padding row and number of rows of the token embedding; None if there is none, or it is shared."""

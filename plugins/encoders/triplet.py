@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from metasearch.core import CANDIDATE, QUERY, ExampleSet, TripletEmbeddings
+from metasearch.core import CANDIDATE, QUERY, ExampleSet, TripletEmbeddings, TripletExample
 from metasearch_plugins.encoders.sentence_encoder import SentenceEncoder, TextBatch
 
 
@@ -22,6 +23,8 @@ class PreparedSet:
         question: ``(m,)`` rows of ``queries``.
         positive: ``(m,)`` rows of ``candidates``.
         negatives: ``(m, r)`` rows of ``candidates``.
+        wrong: ``(m, c)`` of bool, whether a row of ``candidates`` is a negative for the anchor.
+        cached: ``(m, K, d)`` embeddings of further negatives, or None.
     """
 
     queries: TextBatch
@@ -29,6 +32,8 @@ class PreparedSet:
     question: Tensor
     positive: Tensor
     negatives: Tensor
+    wrong: Tensor
+    cached: Tensor | None
 
 
 @dataclass(frozen=True)
@@ -47,28 +52,31 @@ class TripletEncoder(SentenceEncoder):
 
     kind = "triplets"
 
-    def prepare(self, sets: Sequence[ExampleSet]) -> PreparedTask:
+    def prepare(self, sets: Sequence[ExampleSet[TripletExample]]) -> PreparedTask:
+        # Identical texts are encoded once: a question shared by its triplets, a candidate drawn twice.
+        questions = [_numbered([e.question.text for e in s.examples]) for s in sets]
+        candidates = [_numbered([c.text for e in s.examples for c in (e.positive, *e.negatives)]) for s in sets]
         batches: list[TextBatch] = []
-        indices: list[tuple[Tensor, Tensor, Tensor]] = []
-        for example_set in sets:
-            # Identical texts are encoded once: a question shared by its triplets, a candidate drawn twice.
-            questions = {text: i for i, text in enumerate(dict.fromkeys(e.question.text for e in example_set.examples))}
-            texts = (c.text for e in example_set.examples for c in (e.positive, *e.negatives))
-            candidates = {text: i for i, text in enumerate(dict.fromkeys(texts))}
-            batches += [self.tokenize(list(questions), QUERY), self.tokenize(list(candidates), CANDIDATE)]
-            indices.append(
-                (
-                    torch.tensor([questions[e.question.text] for e in example_set.examples]),
-                    torch.tensor([candidates[e.positive.text] for e in example_set.examples]),
-                    torch.tensor([[candidates[n.text] for n in e.negatives] for e in example_set.examples]),
-                )
-            )
+        for asked, answers in zip(questions, candidates, strict=True):
+            batches += [self.tokenize(list(asked), QUERY), self.tokenize(list(answers), CANDIDATE)]
         moved, rows = self.active_rows(batches)
         prepared = (
-            PreparedSet(moved[2 * i], moved[2 * i + 1], *(index.to(self.device) for index in indices[i]))
-            for i in range(len(sets))
+            PreparedSet(
+                moved[2 * i],
+                moved[2 * i + 1],
+                torch.tensor([questions[i][e.question.text] for e in s.examples]).to(self.device),
+                torch.tensor([candidates[i][e.positive.text] for e in s.examples]).to(self.device),
+                torch.tensor([[candidates[i][n.text] for n in e.negatives] for e in s.examples]).to(self.device),
+                _wrong(s.examples, candidates[i]).to(self.device),
+                self._cached(s.examples),
+            )
+            for i, s in enumerate(sets)
         )
         return PreparedTask(tuple(prepared), rows)
+
+    def _cached(self, examples: Sequence[TripletExample]) -> Tensor | None:
+        rows = [e.cached for e in examples if e.cached is not None]
+        return torch.from_numpy(np.stack(rows)).to(self.device, self.dtype) if len(rows) == len(examples) else None
 
     def restrict(self, params: Mapping[str, Tensor], prepared: PreparedTask) -> dict[str, Tensor]:
         return self.gather_rows(params, prepared.rows)
@@ -77,4 +85,26 @@ class TripletEncoder(SentenceEncoder):
         part = prepared.sets[index]
         queries = self.forward(params, part.queries)
         candidates = self.forward(params, part.candidates)
-        return TripletEmbeddings(queries[part.question], candidates[part.positive], candidates[part.negatives])
+        return TripletEmbeddings(
+            queries[part.question],
+            candidates[part.positive],
+            candidates[part.negatives],
+            candidates,
+            part.positive,
+            part.wrong,
+            part.cached,
+        )
+
+
+def _numbered(texts: Sequence[str]) -> dict[str, int]:
+    return {text: i for i, text in enumerate(dict.fromkeys(texts))}
+
+
+def _wrong(examples: Sequence[TripletExample], candidates: Mapping[str, int]) -> Tensor:
+    """``(m, c)``: which distinct candidate texts of the set are negatives of which anchor."""
+    wrong = torch.ones(len(examples), len(candidates), dtype=torch.bool)
+    here = [(c.id, candidates[c.text]) for e in examples for c in (e.positive, *e.negatives)]
+    for row, example in zip(wrong, examples, strict=True):
+        row[candidates[example.positive.text]] = False
+        row[[column for candidate_id, column in here if candidate_id in example.relevant]] = False
+    return wrong

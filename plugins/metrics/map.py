@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from metasearch import Metric
+from metasearch.core import RankingMetric
 
 
-class MeanAveragePrecision(Metric):
+class MeanAveragePrecision(RankingMetric):
     """AP@k and full AP per query; their mean over queries is mAP.
 
     AP@k = (sum over relevant candidates at ranks r <= k of precision@r) / min(relevant, k). Full AP has no cut-off; the authors'

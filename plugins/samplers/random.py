@@ -1,94 +1,99 @@
-"""Random sampling of triplet episodes (paper section 5.2)."""
+"""Random sampling of episodes (paper section 5.2), and the options that all shipped samplers share."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from metasearch import Corpus, EpisodeSampler
-from metasearch.core import Candidate, ExampleSet, TripletExample
-from metasearch.episodes import Chain, Link
-from metasearch.errors import DataError
+from metasearch import EpisodeSampler
+from metasearch.core import AnyCorpus, Embed, ExampleSet, PairCorpus
+from metasearch.episodes import Chain
+from metasearch.errors import ConfigError
+from metasearch_plugins.samplers.pairs import PairDrawer
+from metasearch_plugins.samplers.triplets import NEGATIVES, TripletDrawer
+
+QUERIES = ("random", "similar")
 
 
 class RandomSampler(EpisodeSampler):
-    """Questions, positives and negatives drawn uniformly.
+    """Questions, positives and negatives (or sentence pairs) drawn uniformly, unless the options say otherwise.
 
-    A task's first set has ``support_size`` anchors; each further set has ``query_size``, one for each of as many support
-    anchors: another question, drawn uniformly. No question occurs twice in a task. Per anchor, one pair of languages is drawn
-    from the link's alternatives, then a language for the positive and for each negative; negatives are drawn uniformly
-    from that language's candidates of the split that are not relevant to the question in any language (and do not repeat
-    the positive's text).
+    A task's first set has ``support_size`` anchors; each further set has ``query_size``, one for each of as many anchors of the
+    set before it, its support set. No question occurs twice in a task. Per anchor, one pair of languages is drawn from the
+    link's alternatives, then a language for the positive and for each negative.
 
     Args:
         support_size: anchors in the support set (k, paper: 8).
         query_size: anchors in each query set (q, paper: 4).
         num_negatives: negatives per anchor (paper: 3); anchor and positive are shared by that many triplets.
+        query: ``"random"``: any other question; ``"similar"``: the nearest other question by the base encoder's cosine, in the
+            query set's question language.
+        negatives: with d the distance under the base encoder, ``"random"``: any candidate that answers the question in no
+            language; ``"hard"``: one of those with d(q, n) < d(q, p); ``"semi-hard"``: d(q, p) < d(q, n) < d(q, p) + margin;
+            ``"easy"``: d(q, n) > d(q, p) + margin. Where none qualifies, the nearest to qualifying is taken and counted.
+        margin: in units of the Euclidean distance of embeddings.
+        cached_negatives: K further negatives per anchor as embeddings, for ``loss=cached``: the nearest wrong candidates.
+
+    Sentence pairs have no negatives: there only ``query`` matters beside the sizes.
     """
 
-    def __init__(self, support_size: int = 8, query_size: int = 4, num_negatives: int = 3) -> None:
+    kinds = ("triplets", "pairs")
+
+    def __init__(
+        self,
+        support_size: int = 8,
+        query_size: int = 4,
+        num_negatives: int = 3,
+        query: str = "random",
+        negatives: str = "random",
+        margin: float = 1.0,
+        cached_negatives: int = 0,
+    ) -> None:
+        if query not in QUERIES:
+            raise ConfigError(f"sampler.query={query!r}: expected one of {', '.join(QUERIES)}")
+        if negatives not in NEGATIVES:
+            raise ConfigError(f"sampler.negatives={negatives!r}: expected one of {', '.join(NEGATIVES)}")
         self.support_size = support_size
         self.query_size = query_size
         self.num_negatives = num_negatives
+        self.query = query
+        self.negatives = negatives
+        self.margin = margin
+        self.cached_negatives = cached_negatives
+        self.embed: Embed | None = None
+        self._drawers: dict[int, tuple[AnyCorpus, TripletDrawer | PairDrawer]] = {}
 
-    def sample(self, corpus: Corpus, chain: Chain, rng: np.random.Generator) -> tuple[tuple[ExampleSet, ...], int]:
+    @property
+    def needs_embeddings(self) -> bool:
+        return self.query != "random" or self.negatives != "random" or self.cached_negatives > 0
+
+    def use_embeddings(self, embed: Embed) -> None:
+        self.embed = embed
+        self._drawers.clear()
+
+    def sample(self, corpus: AnyCorpus, chain: Chain, rng: np.random.Generator) -> tuple[tuple[ExampleSet[Any], ...], int]:
+        drawer = self._drawer(corpus)
         need = self.support_size + self.query_size * (len(chain.links) - 1)
         used: set[str] = set()
-        sets: list[ExampleSet] = []
+        sets: list[ExampleSet[Any]] = []
+        shortfall = 0
         for number, link in enumerate(chain.links):
-            size = self.query_size if number else self.support_size
             examples = []
-            for _ in range(size):
-                example = self._example(corpus, link, used, need, rng)
-                used.add(example.question.id)
+            for i in range(self.query_size if number else self.support_size):
+                like = sets[-1].examples[i % len(sets[-1])] if number and self.query == "similar" else None
+                example, short = drawer.draw(link, used, need, rng, like)
+                shortfall += short
                 examples.append(example)
             sets.append(ExampleSet(tuple(examples), link.text))
-        return tuple(sets), 0
+        return tuple(sets), shortfall
 
-    def _example(self, corpus: Corpus, link: Link, used: set[str], need: int, rng: np.random.Generator) -> TripletExample:
-        questions, candidates = link.pairs[rng.integers(len(link.pairs))]
-        question_language = questions[rng.integers(len(questions))]
-        positive_language = candidates[rng.integers(len(candidates))]
-        ids = corpus.answerable(question_language, positive_language)
-        if used.issuperset(ids):
-            raise DataError(
-                f"{corpus.name}: a task needs {need} different questions, but the split has only {len(ids)} in "
-                f"{question_language} with an answer in {positive_language}; lower sampler.support_size or sampler.query_size"
+    def _drawer(self, corpus: AnyCorpus) -> TripletDrawer | PairDrawer:
+        if id(corpus) not in self._drawers:
+            drawer = (
+                PairDrawer(corpus, self.embed)
+                if isinstance(corpus, PairCorpus)
+                else TripletDrawer(corpus, self.num_negatives, self.negatives, self.margin, self.cached_negatives, self.embed)
             )
-        question_id = ids[rng.integers(len(ids))]
-        while question_id in used:
-            question_id = ids[rng.integers(len(ids))]
-        question = corpus.question_texts[question_language, question_id]
-        answers = corpus.answers[positive_language, question_id]
-        positive = answers[rng.integers(len(answers))]
-        negatives: list[Candidate] = []
-        for _ in range(self.num_negatives):
-            language = candidates[rng.integers(len(candidates))]
-            negatives.append(self._negative(corpus, question_id, positive, language, negatives, rng))
-        return TripletExample(question, positive, tuple(negatives))
-
-    def _negative(
-        self,
-        corpus: Corpus,
-        question_id: str,
-        positive: Candidate,
-        language: str,
-        taken: list[Candidate],
-        rng: np.random.Generator,
-    ) -> Candidate:
-        pool = corpus.candidates_of[language]
-        relevant = corpus.relevant[question_id]
-
-        def wrong(candidate: Candidate) -> bool:
-            return candidate.id in relevant or candidate.text == positive.text or candidate in taken
-
-        for _ in range(100):  # rejection: nearly every draw is good
-            candidate = pool[rng.integers(len(pool))]
-            if not wrong(candidate):
-                return candidate
-        good = [candidate for candidate in pool if not wrong(candidate)]
-        if not good:
-            raise DataError(
-                f"{corpus.name}: question {question_id!r} has fewer than {self.num_negatives} wrong candidates in "
-                f"{language}; lower sampler.num_negatives"
-            )
-        return good[rng.integers(len(good))]
+            self._drawers[id(corpus)] = (corpus, drawer)  # with the corpus, so that its id is not given to another
+        return self._drawers[id(corpus)][1]

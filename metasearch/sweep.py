@@ -1,0 +1,127 @@
+"""Many runs, one after the other, each in a folder of its own; what is done already is not done again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from metasearch.config import Config, compose
+from metasearch.config.files import read_yaml
+from metasearch.errors import ConfigError, MetasearchError
+from metasearch.report import Reporter, RunFolder
+from metasearch.runner import command_line, run_config
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of many.
+
+    Attributes:
+        folder: its run folder.
+        words: overrides.
+        file: configuration file, or None.
+        config: what they compose to.
+    """
+
+    folder: Path
+    words: tuple[str, ...]
+    file: Path | None
+    config: Config
+
+    @classmethod
+    def of(cls, folder: Path, words: Sequence[str], file: Path | None = None) -> Job:
+        """Compose a job.
+
+        Raises:
+            ConfigError: as :func:`metasearch.compose`.
+        """
+        words = tuple(word for word in words if not word.lstrip("+").startswith("out="))
+        return cls(folder, words, file, compose(*words, file=file))
+
+    @property
+    def done(self) -> bool:
+        """Whether the folder holds the finished run of this very configuration.
+
+        Raises:
+            ConfigError: it holds the run of another one.
+        """
+        if not (self.folder / "results.json").is_file():
+            return False
+        if read_yaml(self.folder / "config.yaml") != self._as_recorded():
+            raise ConfigError(f"{self.folder}: holds a finished run of another configuration; choose another out=")
+        return True
+
+    def _as_recorded(self) -> object:
+        from metasearch.config.files import parse_yaml
+
+        return parse_yaml(self.config.to_yaml(out=None), "config")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job: ``error`` is None if it is done."""
+
+    job: Job
+    error: MetasearchError | None
+
+
+def run_jobs(jobs: Sequence[Job], reporter: Reporter) -> Iterator[Outcome]:
+    """Run jobs in order; one that fails does not keep the others from running.
+
+    A job whose folder holds its finished run is skipped. What an earlier attempt left unfinished is moved aside, to
+    ``FOLDER.unfinished``.
+
+    Raises:
+        ConfigError: a folder holds the run of another configuration; nothing has been run then.
+    """
+    finished = [job.done for job in jobs]
+    for number, (job, done) in enumerate(zip(jobs, finished, strict=True), 1):
+        reporter.say(f"run {number} of {len(jobs)}: {job.folder.name}{' (done before)' if done else ''}")
+        error = None
+        if not done:
+            _move_aside(job.folder)
+            out = compose(*job.words, f"out='{job.folder}'", file=job.file)
+            try:
+                run_config(out, reporter, command_line("run", job.words, job.file))
+            except MetasearchError as failure:
+                error = failure
+                reporter.warn(f"{job.folder.name}: {failure}")
+        yield Outcome(job, error)
+
+
+def sweep_folder(words: Sequence[str]) -> str | None:
+    """The value of ``out=`` in the words, which names the folder of the whole sweep; None if there is none."""
+    found = [word.partition("=")[2].strip("'\"") for word in words if word.lstrip("+").startswith("out=")]
+    return found[-1] if found else None
+
+
+def sweep_jobs(folder: Path, combinations: Sequence[Sequence[str]], file: Path | None = None) -> list[Job]:
+    """Jobs of a sweep, named by number and by what differs between them.
+
+    Raises:
+        ConfigError: as :func:`metasearch.compose`, for whichever combination.
+    """
+    width = len(str(len(combinations) - 1))
+    constant = set(combinations[0]).intersection(*map(set, combinations[1:])) if len(combinations) > 1 else set()
+    jobs = []
+    for number, words in enumerate(combinations):
+        name = slug(" ".join(word for word in words if word not in constant and not word.startswith("out=")))
+        jobs.append(Job.of(folder / f"{number:0{width}d}-{name}", words, file))
+    return jobs
+
+
+def slug(text: str) -> str:
+    """A text as part of a file's name: letters, digits and a few signs, at most 80."""
+    return re.sub(r"[^A-Za-z0-9=._-]+", "-", text).strip("-")[:80] or "run"
+
+
+def _move_aside(folder: Path) -> None:
+    if folder.exists() and any(folder.iterdir()):
+        aside, number = folder.with_name(f"{folder.name}.unfinished"), 1
+        while aside.exists():
+            number += 1
+            aside = folder.with_name(f"{folder.name}.unfinished-{number}")
+        folder.rename(aside)
+    RunFolder.check_free(folder)

@@ -1,0 +1,58 @@
+"""Reptile: move towards where a few steps on a task lead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from metasearch.algorithm import InnerLoop, Params, TaskFunction, adapt
+from metasearch.core import Task
+
+
+class Reptile(InnerLoop):
+    """theta_j = n steps of SGD on all examples of a task; theta moves along the mean of theta_j - theta.
+
+    AdamW takes (theta - theta_j) / (n * alpha), the mean gradient along the way, as its gradient. No second derivative is needed.
+
+    Args:
+        inner_steps: n; with 1 it is plain training on all examples.
+        inner_lr: alpha.
+        outer_lr: AdamW's rate (beta).
+        meta_batch_size, inner_layers, weight_decay, dropout: see :class:`~metasearch.algorithm.InnerLoop`.
+
+    Reference: Nichol, Achiam and Schulman 2018, Algorithm 2 (batched).
+    """
+
+    sets = None
+    citation = "Nichol, Achiam and Schulman (2018), On First-Order Meta-Learning Algorithms."
+
+    def __init__(
+        self,
+        inner_steps: int = 5,
+        inner_lr: float = 1e-3,
+        outer_lr: float = 1e-5,
+        meta_batch_size: int = 4,
+        inner_layers: int | None = None,
+        weight_decay: float = 0.0,
+        dropout: bool = False,
+    ) -> None:
+        super().__init__(inner_steps, inner_lr, outer_lr, "first", meta_batch_size, None, inner_layers, weight_decay, dropout)
+
+    def meta_gradient(self, tasks: Sequence[Task]) -> dict[str, float]:
+        total = 0.0
+        for task in tasks:
+            f = self.learner.open(task)
+            theta = f.restrict(self.theta)
+
+            def loss(params: Params, f: TaskFunction = f, count: int = len(task.sets)) -> torch.Tensor:
+                return torch.stack([f.loss(params, number) for number in range(count)]).mean()
+
+            theta_j = adapt(loss, theta, self.inner_steps, self.rates(f), "first")
+            moved = self.inner_steps * self.inner_lr * len(tasks)
+            # A linear function whose gradient is (theta - theta_j) / (n * alpha), so that the token table's stays sparse.
+            direction = [(p * ((p - theta_j[n]).detach() / moved)).sum() for n, p in theta.items()]
+            torch.stack(direction).sum().backward()
+            with torch.no_grad():
+                total += loss(theta_j).item()
+        return {"loss": total / len(tasks)}

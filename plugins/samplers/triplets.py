@@ -1,0 +1,236 @@
+"""Drawing one anchor with its positive and negatives."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from metasearch.core import CANDIDATE, QUERY, Candidate, Corpus, Embed, Question, TripletExample
+from metasearch.episodes import Link
+from metasearch.errors import DataError
+
+NEGATIVES = ("random", "hard", "semi-hard", "easy")
+# Distances of a whole language pair are kept up to this many; beyond it (translated SQuAD) a row is computed when needed.
+_MOST_KEPT = 2**25
+
+
+class TripletDrawer:
+    """Draws from one corpus (see :class:`~metasearch_plugins.samplers.random.RandomSampler` for the options).
+
+    Args:
+        corpus: the split.
+        num_negatives, negatives, margin, cached_negatives: the sampler's options.
+        embed: the base encoder; None where nothing is drawn by similarity.
+    """
+
+    def __init__(
+        self, corpus: Corpus, num_negatives: int, negatives: str, margin: float, cached_negatives: int, embed: Embed | None
+    ) -> None:
+        self.corpus = corpus
+        self.num_negatives = num_negatives
+        self.negatives = negatives
+        self.margin = margin
+        self.cached_negatives = cached_negatives
+        self.space = None if embed is None else _Space(corpus, embed)
+
+    def draw(
+        self, link: Link, used: set[str], need: int, rng: np.random.Generator, like: TripletExample | None
+    ) -> tuple[TripletExample, int]:
+        """Draw an example whose question is not in ``used``, and add its question to it.
+
+        Args:
+            link: the languages to choose from.
+            used: ids of the task's questions so far.
+            need: questions that the task needs, for the message.
+            rng: the source of randomness.
+            like: take the question nearest to this example's; None: any.
+
+        Returns:
+            The example, and how many of its negatives do not qualify.
+        """
+        corpus = self.corpus
+        questions, candidates = link.pairs[rng.integers(len(link.pairs))]
+        question_language = questions[rng.integers(len(questions))]
+        positive_language = candidates[rng.integers(len(candidates))]
+        ids = corpus.answerable(question_language, positive_language)
+        if used.issuperset(ids):
+            raise DataError(
+                f"{corpus.name}: a task needs {need} different questions, but the split has only {len(ids)} in "
+                f"{question_language} with an answer in {positive_language}; lower sampler.support_size or sampler.query_size"
+            )
+        if like is None:
+            question_id = ids[rng.integers(len(ids))]
+            while question_id in used:
+                question_id = ids[rng.integers(len(ids))]
+        else:
+            question_id = self._space().nearest_question(like.question, ids, question_language, used)
+        used.add(question_id)
+        question = corpus.question_texts[question_language, question_id]
+        answers = corpus.answers[positive_language, question_id]
+        positive = answers[rng.integers(len(answers))]
+        drawn: list[Candidate] = []
+        shortfall = 0
+        for _ in range(self.num_negatives):
+            language = candidates[rng.integers(len(candidates))]
+            if self.negatives == "random":
+                drawn.append(self._random_negative(question_id, positive, language, drawn, rng))
+            else:
+                negative, qualifies = self._negative_by_distance(question, positive, language, drawn, rng)
+                drawn.append(negative)
+                shortfall += not qualifies
+        cached = self._cached(question, positive, candidates) if self.cached_negatives else None
+        return TripletExample(question, positive, tuple(drawn), corpus.relevant[question_id], cached), shortfall
+
+    def _space(self) -> _Space:
+        if self.space is None:
+            raise RuntimeError("sampling by similarity needs use_embeddings() first")
+        return self.space
+
+    def _random_negative(
+        self, question_id: str, positive: Candidate, language: str, taken: list[Candidate], rng: np.random.Generator
+    ) -> Candidate:
+        pool = self.corpus.candidates_of[language]
+        relevant = self.corpus.relevant[question_id]
+
+        def wrong(candidate: Candidate) -> bool:
+            return candidate.id in relevant or candidate.text == positive.text or candidate in taken
+
+        for _ in range(100):  # rejection: nearly every draw is good
+            candidate = pool[rng.integers(len(pool))]
+            if not wrong(candidate):
+                return candidate
+        good = [candidate for candidate in pool if not wrong(candidate)]
+        if not good:
+            raise self._too_few(question_id, language)
+        return good[rng.integers(len(good))]
+
+    def _negative_by_distance(
+        self, question: Question, positive: Candidate, language: str, taken: list[Candidate], rng: np.random.Generator
+    ) -> tuple[Candidate, bool]:
+        space, pool = self._space(), self.corpus.candidates_of[language]
+        to_positive = space.distances(question, positive.language)[space.column[positive.id]]
+        distances = space.distances(question, language)
+        allowed = self._allowed(question, positive, language, taken)
+        if not allowed.any():
+            raise self._too_few(question.id, language)
+        violation = _violation(self.negatives, distances - to_positive, self.margin)
+        qualifying = np.flatnonzero(allowed & (violation < 0))
+        if len(qualifying):
+            return pool[qualifying[rng.integers(len(qualifying))]], True
+        return pool[int(np.argmin(np.where(allowed, violation, np.inf)))], False
+
+    def _allowed(self, question: Question, positive: Candidate, language: str, taken: list[Candidate]) -> np.ndarray:
+        """Which candidates of a language may be negatives, ``(candidates,)`` of bool."""
+        space = self._space()
+        allowed = np.ones(len(self.corpus.candidates_of[language]), dtype=bool)
+        forbidden = [*self.corpus.answers.get((language, question.id), ()), *(c for c in taken if c.language == language)]
+        allowed[[space.column[c.id] for c in forbidden]] = False
+        allowed[space.columns_of_text.get((language, positive.text), [])] = False
+        return allowed
+
+    def _cached(self, question: Question, positive: Candidate, languages: tuple[str, ...]) -> np.ndarray:
+        """Embeddings of the nearest wrong candidates in the link's candidate languages, ``(cached_negatives, d)``."""
+        space = self._space()
+        distances = np.concatenate([space.distances(question, language) for language in languages])
+        allowed = np.concatenate([self._allowed(question, positive, language, []) for language in languages])
+        rows: np.ndarray = np.concatenate([space.candidate_rows[language] for language in languages])
+        if allowed.sum() < self.cached_negatives:
+            raise DataError(
+                f"{self.corpus.name}: question {question.id!r} has only {allowed.sum()} wrong candidates in "
+                f"{', '.join(languages)}; lower sampler.cached_negatives={self.cached_negatives}"
+            )
+        nearest = np.argsort(np.where(allowed, distances, np.inf), kind="stable")[: self.cached_negatives]
+        return rows[nearest]
+
+    def _too_few(self, question_id: str, language: str) -> DataError:
+        return DataError(
+            f"{self.corpus.name}: question {question_id!r} has fewer than {self.num_negatives} wrong candidates in "
+            f"{language}; lower sampler.num_negatives"
+        )
+
+
+def _violation(negatives: str, gap: np.ndarray, margin: float) -> np.ndarray:
+    """How far each candidate is from qualifying, given d(q, n) - d(q, p); below 0 it does."""
+    by_kind = {"hard": gap, "semi-hard": np.maximum(-gap, gap - margin), "easy": margin - gap}
+    found: np.ndarray = by_kind[negatives]
+    return found
+
+
+class _Space:
+    """The base encoder's view of a split: embeddings and Euclidean distances, per language."""
+
+    def __init__(self, corpus: Corpus, embed: Embed) -> None:
+        self.corpus = corpus
+        self.embed = embed
+        self._kept: dict[tuple[str, str], np.ndarray] = {}
+
+    @cached_property
+    def candidate_rows(self) -> dict[str, np.ndarray]:
+        """Language -> ``(candidates, d)`` in order of id."""
+        return {
+            language: self.embed([c.text for c in candidates], CANDIDATE)
+            for language, candidates in self.corpus.candidates_of.items()
+        }
+
+    @cached_property
+    def column(self) -> dict[str, int]:
+        """Candidate id -> its place within its language."""
+        return {c.id: j for candidates in self.corpus.candidates_of.values() for j, c in enumerate(candidates)}
+
+    @cached_property
+    def columns_of_text(self) -> dict[tuple[str, str], list[int]]:
+        """(language, text) -> places of the candidates with that text."""
+        found: dict[tuple[str, str], list[int]] = {}
+        for language, candidates in self.corpus.candidates_of.items():
+            for j, candidate in enumerate(candidates):
+                found.setdefault((language, candidate.text), []).append(j)
+        return found
+
+    @cached_property
+    def question_place(self) -> dict[tuple[str, str], int]:
+        """(language, question id) -> its row in ``question_rows``."""
+        return {
+            (language, question_id): i
+            for language in self.corpus.languages
+            for i, question_id in enumerate(sorted(q.id for q in self.corpus.questions if q.language == language))
+        }
+
+    @cached_property
+    def question_rows(self) -> dict[str, np.ndarray]:
+        """Language -> ``(questions, d)`` in order of id."""
+        texts: dict[str, list[str]] = {language: [] for language in self.corpus.languages}
+        for language, question_id in self.question_place:
+            texts[language].append(self.corpus.question_texts[language, question_id].text)
+        return {language: self.embed(asked, QUERY) for language, asked in texts.items()}
+
+    def distances(self, question: Question, language: str) -> np.ndarray:
+        """Euclidean distances from a question to all candidates of a language, in order of id."""
+        rows = self.question_rows[question.language]
+        place = self.question_place[question.language, question.id]
+        candidates = self.candidate_rows[language]
+        if len(rows) * len(candidates) > _MOST_KEPT:
+            rows, place = rows[place : place + 1], 0
+            matrix = _euclidean(rows, candidates)
+        else:
+            key = (question.language, language)
+            if key not in self._kept:
+                self._kept[key] = _euclidean(rows, candidates)
+            matrix = self._kept[key]
+        found: np.ndarray = matrix[place]
+        return found
+
+    def nearest_question(self, question: Question, ids: list[str], language: str, used: set[str]) -> str:
+        """Of ``ids`` in ``language``, not in ``used``, the one nearest to a question by cosine."""
+        own = self.question_rows[question.language][self.question_place[question.language, question.id]]
+        rows = self.question_rows[language]
+        cosines = rows @ own / np.maximum(np.linalg.norm(rows, axis=1), 1e-12)
+        free = [question_id for question_id in ids if question_id not in used]
+        return free[int(np.argmax(cosines[[self.question_place[language, question_id] for question_id in free]]))]
+
+
+def _euclidean(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """``(n, d)`` and ``(m, d)`` -> ``(n, m)``."""
+    squared = (a * a).sum(1)[:, None] + (b * b).sum(1)[None, :] - 2 * (a @ b.T)
+    found: np.ndarray = np.sqrt(np.maximum(squared, 0))
+    return found
