@@ -13,9 +13,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from metasearch.config import compose
 from metasearch.config.files import parse_yaml
 from metasearch.errors import ConfigError, did_you_mean
 from metasearch.evaluation import Row
+from metasearch.registry import KINDS
 from metasearch.report import Reporter, RunFolder
 from metasearch.report.compare import read_run
 from metasearch.report.plots import plot_table
@@ -80,7 +82,11 @@ def reproduce(
     if not 0 < scale <= 1:
         raise ConfigError(f"--scale {scale:g}: expected a number above 0 and at most 1")
     folder = Path(out)
-    plans = [_plan(table, content["inputs"], inputs, words, scale, folder) for table in content["tables"]]
+    used: set[str] = set()
+    plans = [_plan(table, content["inputs"], inputs, words, scale, folder, used) for table in content["tables"]]
+    for word in words if any(job for plan in plans for job, _ in plan) else ():
+        if word not in used:
+            raise ConfigError(f"{word}: fits no row of {name}: none of them has such a key")
     jobs = {job.folder: job for plan in plans for job, _ in plan if job}
     errors = {outcome.job.folder: outcome.error for outcome in run_jobs(list(jobs.values()), reporter or Reporter())}
     found = []
@@ -114,8 +120,12 @@ def _plan(
     words: Sequence[str],
     scale: float,
     folder: Path,
+    used: set[str],
 ) -> list[tuple[Job | None, str]]:
-    """Per row its job, or None and the reason why there is none ("" for rows that are computed from others)."""
+    """Per row its job, or None and the reason why there is none ("" for rows that are computed from others).
+
+    The user's words that fit the row are added to ``used``.
+    """
     plan: list[tuple[Job | None, str]] = []
     for row in table["rows"]:
         if "average_of" in row:
@@ -134,11 +144,21 @@ def _plan(
             continue
         paths = {item: str(Path(inputs[item]).expanduser().absolute()) for item in needed}
         filled = [[word.format(**paths) for word in part] for part in (base, row["words"])]
-        job = Job.of(folder, ["preset=paper", "eval.baseline=false", *_scaled(scale), *filled[0], *words, *filled[1]])
+        start = ["preset=paper", "eval.baseline=false", *_scaled(scale), *filled[0]]
+        fitting = _fitting(words, [*start, *filled[1]])
+        used.update(fitting)
+        job = Job.of(folder, [*start, *fitting, *filled[1]])
         stem = slug(f"{job.config['data.name']} {job.config['algo.name']} {job.config['mode'] or ''}")
         digest = hashlib.sha256(job.config.to_yaml(out=None).encode()).hexdigest()[:8]
         plan.append((Job(folder / "runs" / f"{stem}-{digest}", job.words, None, job.config), ""))
     return plan
+
+
+def _fitting(words: Sequence[str], row: Sequence[str]) -> list[str]:
+    """The user's words that a row can take: ``data.context=false`` means nothing for sentence pairs."""
+    keys = {word: word.lstrip("+~").partition("=")[0].strip() for word in words}
+    config = compose(*row, *(word for word in words if keys[word] in KINDS), *row)
+    return [word for word in words if keys[word] in KINDS or keys[word] in config]
 
 
 def _scaled(scale: float) -> list[str]:
@@ -188,7 +208,7 @@ def _value(folder: Path, column: Mapping[str, Any]) -> Value:
     means = [statistics.fmean(row.value for row in rows if row.fold == fold) for fold in folds]
     if not means:
         return Value()
-    return Value(statistics.fmean(means), statistics.stdev(means) if len(means) > 1 else None)
+    return _over_folds(means)
 
 
 def _selected(row: Row, column: Mapping[str, Any]) -> bool:
@@ -196,17 +216,20 @@ def _selected(row: Row, column: Mapping[str, Any]) -> bool:
         column.get("variant") in (None, row.variant)
         and column.get("query_language") in (None, row.query_language)
         and ("candidate_language" not in column or row.candidate_languages == (column["candidate_language"],))
+        and ("tracks" not in column or "_".join((row.query_language, *row.candidate_languages)) in column["tracks"])
     )
+
+
+def _over_folds(means: Sequence[float]) -> Value:
+    return Value(statistics.fmean(means), statistics.stdev(means) if len(means) > 1 else None, folds=tuple(means))
 
 
 def _average(values: Sequence[Value], expected: int) -> Value:
-    """Mean of means and of deviations, as the paper averages over languages; nothing unless all are there."""
-    if len(values) < expected or any(math.isnan(value.mean) for value in values):
+    """Over the folds of all rows together, as the paper's Table 1 has it; nothing unless all rows are there."""
+    if len(values) < expected or any(not value.folds for value in values):
         return Value()
-    deviations = [value.std for value in values if value.std is not None]
-    return Value(
-        statistics.fmean(v.mean for v in values), statistics.fmean(deviations) if deviations else None, values[0].seconds
-    )
+    pooled = _over_folds([fold for value in values for fold in value.folds])
+    return pooled if any(len(value.folds) > 1 for value in values) else Value(pooled.mean)
 
 
 def _write(result: ResultTable, table: Mapping[str, Any], folder: Path) -> tuple[Path, ...]:

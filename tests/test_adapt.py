@@ -126,3 +126,59 @@ def test_gradient_of_the_adjoint_by_finite_differences() -> None:
     a = torch.randn(3, 4, generator=generator, dtype=torch.float64, requires_grad=True)
     b = torch.randn(4, 1, generator=generator, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(meta_loss, (a, b), eps=1e-6, atol=1e-8, rtol=1e-6)
+
+
+def rated(rates: dict[str, Tensor | float], keep: int | None, order: str = "second") -> list[Tensor]:
+    """The gradient of an outer loss with respect to parameters and learned rates."""
+    generator = torch.Generator().manual_seed(2)
+    x = torch.randn(6, 3, generator=generator, dtype=torch.float64)
+    theta = {
+        "a": torch.randn(3, 5, generator=generator, dtype=torch.float64).requires_grad_(),
+        "b": torch.randn(5, 1, generator=generator, dtype=torch.float64).requires_grad_(),
+    }
+    adapted = adapt(lambda p: network(p, x).sub(0.5).pow(2).mean(), theta, 4, rates, order, keep)
+    loss = network(adapted, x.flip(0)).pow(2).mean() + adapted["b"].sum()
+    learned = [rate for rate in rates.values() if isinstance(rate, Tensor)]
+    return list(torch.autograd.grad(loss, [*theta.values(), *learned]))
+
+
+RATES = {
+    "one of two moves": lambda: {"b": 0.3},
+    "a rate each": lambda: {"b": 0.2, "a": 0.1},
+    "learned scalars": lambda: {n: torch.tensor(0.2, dtype=torch.float64, requires_grad=True) for n in "ab"},
+    "learned, full size, one fixed": lambda: {"a": torch.full((3, 5), 0.2, dtype=torch.float64, requires_grad=True)},
+    "learned and given": lambda: {"a": 0.1, "b": torch.full((5, 1), 0.2, dtype=torch.float64, requires_grad=True)},
+}
+
+
+@pytest.mark.parametrize("keep", [0, 1, 3])
+@pytest.mark.parametrize("name", list(RATES))
+def test_rates_and_fixed_parameters_equal_plain_unrolling(name: str, keep: int) -> None:
+    for ours, plain in zip(rated(RATES[name](), keep), rated(RATES[name](), None), strict=True):
+        assert ((ours - plain).norm() / plain.norm()).item() < 1e-12
+
+
+def test_gradient_of_learned_rates_by_finite_differences() -> None:
+    x = torch.linspace(-1, 1, 12, dtype=torch.float64).reshape(4, 3)
+    b = torch.linspace(1, 2, 4, dtype=torch.float64).reshape(4, 1)
+
+    def meta_loss(a: Tensor, rate_a: Tensor, rate_b: Tensor, keep: int) -> Tensor:
+        inner = adapt(lambda p: network(p, x).sub(0.5).pow(2).mean(), {"a": a, "b": b}, 3, {"a": rate_a, "b": rate_b}, keep=keep)
+        return network(inner, x.flip(0)).pow(2).mean()
+
+    a = torch.linspace(-1, 1, 12, dtype=torch.float64).reshape(3, 4).requires_grad_()
+    rate_a = torch.full((3, 4), 0.2, dtype=torch.float64, requires_grad=True)
+    rate_b = torch.tensor(0.1, dtype=torch.float64, requires_grad=True)
+    for keep in (0, 1):
+        assert torch.autograd.gradcheck(lambda *t, k=keep: meta_loss(*t, k), (a, rate_a, rate_b), eps=1e-6, atol=1e-8, rtol=1e-6)
+
+
+def test_first_order_gradient_of_a_rate_is_minus_the_summed_gradients() -> None:
+    w = torch.tensor([1.0, -2.0], dtype=torch.float64, requires_grad=True)
+    rate = torch.tensor(0.1, dtype=torch.float64, requires_grad=True)
+    adapted = adapt(lambda p: 0.5 * p["w"].pow(2).sum(), {"w": w}, 2, {"w": rate}, order="first")["w"]
+    torch.testing.assert_close(adapted, 0.81 * w)
+    w_gradient, rate_gradient = torch.autograd.grad(adapted.sum(), [w, rate])
+    assert w_gradient.tolist() == [1.0, 1.0]
+    # Gradients of the two steps, w and 0.9 w, count as constants.
+    torch.testing.assert_close(rate_gradient, -(1.9 * w).sum())

@@ -13,17 +13,22 @@ import torch
 from torch import Tensor
 
 from metasearch.algorithm import Learner, OuterLoop, adapt
-from metasearch.core import Task
+from metasearch.core import PairEmbeddings, Task
 from metasearch.episodes import EpisodeStream, parse_mode
-from metasearch.errors import ModelError
+from metasearch.errors import ConfigError, ModelError
 from metasearch_plugins.algorithms import maml_align
+from metasearch_plugins.algorithms.anil import ANIL
 from metasearch_plugins.algorithms.fine_tune import FineTune
 from metasearch_plugins.algorithms.maml import MAML
 from metasearch_plugins.algorithms.maml_align import MAMLAlign, X, Y, Z, kl_of_candidates, kl_of_losses, mse_of_losses
+from metasearch_plugins.algorithms.meta_sgd import MetaSGD
+from metasearch_plugins.algorithms.reptile import Reptile
+from metasearch_plugins.encoders.dual import DualEncoder
 from metasearch_plugins.encoders.triplet import TripletEncoder
+from metasearch_plugins.losses.cosine_mse import CosineMSE
 from metasearch_plugins.losses.triplet import TripletLoss
 from metasearch_plugins.samplers.random import RandomSampler
-from tests.tiny import tiny_corpus
+from tests.tiny import tiny_corpus, tiny_pairs
 
 
 @pytest.fixture
@@ -275,3 +280,124 @@ def test_a_backbone_without_second_derivatives_is_explained(learner: Learner, mo
     algorithm.start(learner)
     with pytest.raises(ModelError, match="algo.order=first"):
         algorithm.step(make_tasks(1, "el_el -> el_ar"))
+
+
+# -- Reptile, Meta-SGD, ANIL -----------------------------------------------------------------------------------------------
+
+
+def test_reptile_with_one_step_is_the_gradient_of_the_mean_loss(learner: Learner) -> None:
+    tasks = make_tasks(2, "el_el -> el_ar")
+    ours = gradient(Reptile(inner_steps=1, inner_lr=0.1), learner, tasks)
+    theta = learner.encoder.parameters()
+    functions = [learner.open(task) for task in tasks]
+    loss = torch.stack([f.loss(f.restrict(theta), n) for f in functions for n in (0, 1)]).mean()
+    plain = torch.autograd.grad(loss, list(theta.values()), allow_unused=True, materialize_grads=True)
+    dense = {n: g.to_dense() if g.is_sparse else g for n, g in zip(theta, plain, strict=True)}
+    assert difference(ours, dense) < 1e-9
+
+
+def test_reptile_moves_along_the_way_that_the_steps_went(learner: Learner) -> None:
+    (task,) = make_tasks(1, "el_el -> el_ar")
+    ours = gradient(Reptile(inner_steps=3, inner_lr=0.2), learner, [task])
+    f = learner.open(task)
+    theta = {n: p.detach().clone().requires_grad_() for n, p in f.restrict(learner.encoder.parameters()).items()}
+    start = {n: p.detach().clone() for n, p in theta.items()}
+    for _ in range(3):
+        g = torch.autograd.grad((f.loss(theta, 0) + f.loss(theta, 1)) / 2, list(theta.values()), allow_unused=True)
+        theta = {n: (p - 0.2 * d).detach().requires_grad_() for (n, p), d in zip(theta.items(), g, strict=True)}
+    for name in theta:
+        if "word_embeddings" not in name:
+            torch.testing.assert_close(ours[name], (start[name] - theta[name]).detach() / 0.6, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("rates", ["parameter", "tensor"])
+def test_meta_sgd_starts_as_maml_and_its_rates_have_the_exact_gradient(learner: Learner, rates: str) -> None:
+    tasks = make_tasks(1, "el_el -> el_ar")
+    sgd = MetaSGD(inner_steps=2, inner_lr=0.1, rates=rates)
+    ours = gradient(sgd, learner, tasks)
+    assert difference(ours, gradient(MAML(inner_steps=2, inner_lr=0.1), learner, tasks)) < 1e-9
+
+    f = learner.open(tasks[0])
+    theta = f.restrict(learner.encoder.parameters())
+
+    def value() -> float:
+        own = f.restrict(sgd.alpha) if rates == "parameter" else sgd.alpha
+        return f.loss(adapt(f.loss_on(0), theta, 2, own), 1).item()
+
+    found = {n: (a.grad.to_dense() if a.grad.is_sparse else a.grad) for n, a in sgd.alpha.items() if a.grad is not None}
+    assert len(found) == len(sgd.alpha)
+    assert by_finite_differences(value, {n: sgd.alpha[n] for n in found}, found) < 1e-5
+
+
+def test_meta_sgd_learns_its_rates_and_restores_them(learner: Learner) -> None:
+    tasks = make_tasks(2, "el_el -> el_ar")
+    algorithm = MetaSGD(inner_steps=1, inner_lr=0.1, rates="tensor", rate_lr=0.01)
+    algorithm.start(learner)
+    before = {n: a.item() for n, a in algorithm.alpha.items()}
+    log = algorithm.step(tasks)
+    moved = [n for n, a in algorithm.alpha.items() if a.item() != before[n]]
+    assert len(moved) > len(before) / 2
+    assert log["mean_inner_lr"] == pytest.approx(0.1, abs=1e-9)  # of the rates that the step used
+    state = {k: v if k == "optimizer" else {n: t.clone() for n, t in v.items()} for k, v in algorithm.state_dict().items()}
+    other = MetaSGD(inner_steps=1, inner_lr=0.1, rates="tensor", rate_lr=0.01)
+    other.start(learner)
+    other.load_state_dict(state)
+    assert {n: a.item() for n, a in other.alpha.items()} == {n: a.item() for n, a in algorithm.alpha.items()}
+
+
+def test_anil_adapts_the_last_layer_only_but_learns_everything(learner: Learner) -> None:
+    (task,) = make_tasks(1, "el_el -> el_ar")
+    algorithm = ANIL(inner_steps=2, inner_lr=0.5)
+    ours = gradient(algorithm, learner, [task])
+    f = learner.open(task)
+    theta = f.restrict(learner.encoder.parameters())
+    adapted = algorithm.adapt(f, 0, theta, 2)
+    moved = {name for name in theta if not torch.equal(theta[name], adapted[name])}
+    assert moved
+    assert all(".layer.1." in name for name in moved)
+    assert ours[next(n for n in ours if ".layer.0." in n and n.endswith("query.weight"))].norm() > 0
+    # Exact: the same as unrolling by hand, with everything but the last layer held fixed inside.
+    last = [n for n in theta if ".layer.1." in n]
+    params = dict(theta)
+    for _ in range(2):
+        g = torch.autograd.grad(f.loss(params, 0), [params[n] for n in last], create_graph=True)
+        params = {**params, **{n: params[n] - 0.5 * d for n, d in zip(last, g, strict=True)}}
+    own = learner.encoder.parameters()
+    plain = torch.autograd.grad(f.loss(params, 1), list(own.values()), allow_unused=True, materialize_grads=True)
+    dense = {n: g.to_dense() if g.is_sparse else g for n, g in zip(own, plain, strict=True)}
+    assert difference(ours, dense) < 1e-9
+
+
+def test_more_layers_than_there_are(learner: Learner) -> None:
+    with pytest.raises(ConfigError, match=r"algo.inner_layers=3: the encoder has 2 transformer layers"):
+        ANIL(inner_layers=3).start(learner)
+
+
+# -- sentence pairs --------------------------------------------------------------------------------------------------------
+
+
+def test_maml_align_on_sentence_pairs_has_the_exact_gradient(tiny_model: Path) -> None:
+    encoder = DualEncoder(str(tiny_model))
+    encoder.to("cpu", "float64")
+    learner = Learner(encoder, CosineMSE())
+    stream = EpisodeStream(tiny_pairs(), parse_mode("ar_ar -> ar_de -> ar_{ar,de}").train, RandomSampler(3, 2), 1, "train")
+    task = stream.task(0)
+    algorithm = MAMLAlign(inner_steps=2, student_inner_steps=1, inner_lr=0.5, kd_weight=0.7, detach_teacher=False)
+    ours = gradient(algorithm, learner, [task])
+    theta = encoder.parameters()
+
+    def value() -> float:
+        f = learner.open(task)
+        teacher = adapt(f.loss_on(X), f.restrict(theta), 2, 0.5)
+        student = adapt(f.loss_on(Y), f.restrict(theta), 1, 0.5)
+        kd = kl_of_candidates(f.embed(teacher, Y), f.embed(student, Y), 0.05, detach_teacher=False)
+        return ((f.loss(teacher, Y) + f.loss(student, Z)) / 2 + 0.7 * kd).item()
+
+    assert by_finite_differences(value, theta, ours) < 1e-5
+
+
+def test_similarities_of_pairs_are_one_distribution_over_the_batch() -> None:
+    first = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
+    embeddings = PairEmbeddings(first, torch.tensor([[1.0, 0.0], [1.0, 1.0]]), torch.tensor([1.0, 0.5]))
+    assert embeddings.similarities().shape == (1, 2)
+    torch.testing.assert_close(embeddings.similarities()[0], torch.tensor([1.0, 0.5**0.5]))

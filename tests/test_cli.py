@@ -105,6 +105,8 @@ def test_run_folder_is_complete(finished: tuple[Path, subprocess.CompletedProces
         "results.json",
         "run.trec",
         "qrels.trec",
+        "per-query.tsv",
+        "map.json",
     }
     assert not list(folder.rglob("*.partial"))
     log = [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]

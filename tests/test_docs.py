@@ -12,6 +12,7 @@ import pytest
 
 import metasearch
 from metasearch.config import compose, presets
+from metasearch.config.overrides import expand_sweep
 from metasearch.config.schema import fixed_defaults
 from metasearch.registry import KINDS, Registry
 from tests.conftest import ROOT
@@ -27,7 +28,8 @@ def commands() -> list[list[str]]:
             match = re.search(r"metasearch (?:run|evaluate) ([^`|]*=[^`|]*)", line.partition("#")[0])
             if match and "KEY=" not in line:
                 words = [w for w in shlex.split(match.group(1)) if "=" in w and not w.startswith("-")]
-                found.append([w for w in words if "..." not in w])
+                words = [w for w in words if "..." not in w]
+                found += expand_sweep(words) if " -m " in line else [words]
     return found
 
 

@@ -19,7 +19,7 @@ def stream(mode: str, corpus: Corpus | None = None, seed: int = 0, phase: str = 
 
 
 def test_the_presets_are_those_of_the_paper() -> None:
-    assert list(MODES) == ["mono-mono", "mono-bi", "mono-multi", "bi-multi", "mixt", "trans", "mono-bi-multi"]
+    assert list(MODES["triplets"]) == ["mono-mono", "mono-bi", "mono-multi", "bi-multi", "mixt", "trans", "mono-bi-multi"]
     assert str(parse_mode("mono-bi-multi").train) == "el_el -> el_ar -> el_{ar,el,hi} ; hi_hi -> hi_de -> hi_{ar,de,hi}"
     trans = parse_mode("trans")
     assert (str(trans.train), str(trans.valid), str(trans.test)) == (
@@ -28,7 +28,19 @@ def test_the_presets_are_those_of_the_paper() -> None:
         str(parse_mode("mono-multi").train),
     )
     assert len(parse_mode("mixt").train.chains) == 8
-    assert all(parse_mode(m).languages == {"ar", "de", "el", "hi"} for m in MODES)
+    assert all(parse_mode(m).languages == {"ar", "de", "el", "hi"} for m in MODES["triplets"])
+
+
+def test_the_presets_for_sentence_pairs() -> None:
+    assert list(MODES["pairs"]) == ["mono-mono", "mono-bi", "mono-bi-multi"]
+    chains = parse_mode("mono-mono", "pairs").train.chains
+    assert len(chains) == 6
+    assert all(chain.links[0] != chain.links[1] for chain in chains)  # never the same language pair twice
+    support, query = parse_mode("mono-bi", "pairs").train.chains[0].links
+    assert len(support.pairs) == len(query.pairs) == 3
+    assert [str(c) for c in parse_mode("mono-bi-multi", "pairs").train.chains][0] == "en_en -> ar_en -> en_{ar,en,es}"
+    with pytest.raises(ConfigError, match="no such mode for pairs; it is one for triplets; known: mono-mono, mono-bi"):
+        parse_mode("trans", "pairs")
 
 
 def test_free_arrangements_and_white_space() -> None:

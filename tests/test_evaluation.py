@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metasearch.core import Corpus, Side
+from metasearch.core import Encoder, Corpus, Side
 from metasearch.evaluation import EncodedCorpus, encode_corpus, evaluate_corpus, main_score, rank_relevant, top_candidates
 from metasearch_plugins.metrics.map import MeanAveragePrecision
 from tests.tiny import tiny_corpus
@@ -20,6 +20,8 @@ def encoded(corpus: Corpus, seed: int = 0, dimension: int = 4, levels: int | Non
     rng = np.random.default_rng(seed)
 
     class Fake:
+        similarity = Encoder.similarity
+
         def encode(
             self, texts: Sequence[str], side: Side, batch_size: int = 32, progress: Callable[[int], None] | None = None
         ) -> np.ndarray:
@@ -109,6 +111,8 @@ def test_the_order_of_questions_and_candidates_does_not_matter() -> None:
     }
 
     class Fake:
+        similarity = Encoder.similarity
+
         def encode(self, texts: Sequence[str], side: Side, batch_size: int = 32, progress: object = None) -> np.ndarray:
             return np.stack([table[t] for t in texts])
 

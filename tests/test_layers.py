@@ -9,7 +9,21 @@ import pytest
 
 from tests.conftest import ROOT
 
-ORDER = ("errors", "core", "registry", "config", "dataset", "episodes", "algorithm", "evaluation", "report", "runner", "cli")
+ORDER = (
+    "errors",
+    "core",
+    "registry",
+    "config",
+    "dataset",
+    "episodes",
+    "algorithm",
+    "evaluation",
+    "report",
+    "runner",
+    "sweep",
+    "reproduce",
+    "cli",
+)
 
 
 def imported(tree: ast.AST) -> list[str]:

@@ -27,9 +27,15 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_holds_everything_and_no_module_called_plugins(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    assert {n.split("/")[0] for n in names if ".dist-info" not in n} == {"metasearch", "metasearch_plugins"}
-    for source, package in (("metasearch", "metasearch"), ("plugins", "metasearch_plugins")):
+    assert {n.split("/")[0] for n in names if ".dist-info" not in n} == {
+        "metasearch",
+        "metasearch_plugins",
+        "metasearch_reproduce",
+    }
+    sources = {"metasearch": "metasearch", "plugins": "metasearch_plugins", "examples/reproduce": "metasearch_reproduce"}
+    for source, package in sources.items():
         here = {f"{package}/{p.relative_to(ROOT / source).as_posix()}" for p in (ROOT / source).rglob("*") if p.is_file()}
+        here.discard("metasearch_reproduce/README.md")
         assert {n for n in here if "__pycache__" not in n} <= set(names)
 
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from metasearch import Corpus
-from metasearch.core import Candidate, Question
+from metasearch.core import Candidate, PairCorpus, Question, SentencePair
 
 LANGUAGES = ("ar", "de", "el", "hi")
 
@@ -79,3 +79,16 @@ def tiny_corpus(articles: int = 10, questions: int = 4, languages: tuple[str, ..
                     asked.append(Question(question_id, language, f"which {words} in {article}", group))
                     relevant.setdefault(question_id, set()).add(f"{language}-{group}-{n}")
     return Corpus("tiny", tuple(asked), tuple(candidates), {i: frozenset(ids) for i, ids in relevant.items()})
+
+
+def tiny_pairs(rows: int = 40, languages: tuple[str, ...] = ("ar", "de")) -> PairCorpus:
+    """Parallel pairs of made-up words, in every two languages: two sentences share as many words as their score says."""
+    pairs = []
+    for i, one in enumerate(languages):
+        for other in languages[i:]:
+            for row in range(rows):
+                shared = row % 5
+                first = " ".join(f"{one}{(5 * row + k) % 23}" for k in range(4))
+                second = " ".join(f"{other}{(5 * row + k + (0 if k < shared else 7)) % 23}" for k in range(4))
+                pairs.append(SentencePair(f"{row:03d}", (one, other), first, f"{second} {row}", shared / 4, f"{row:03d}"))
+    return PairCorpus("tiny pairs", tuple(pairs))

@@ -116,6 +116,22 @@ def compare(
 
 
 @app.command()
+def report(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Run folders.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Where the page goes; report.html in the run, or here.")
+    ] = None,
+) -> None:
+    """Write one self-contained HTML page about runs: scores, heat map, curves, map of embeddings, settings.
+
+    Example: metasearch report runs/maml-align
+    """
+    from metasearch.cli import report_command
+
+    report_command.report(runs, out)
+
+
+@app.command()
 def reproduce(
     name: Annotated[str, typer.Argument(help="table1, table5, ..., figure3, ... (examples/reproduce holds them).")],
     overrides: Overrides = None,

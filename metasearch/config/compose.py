@@ -49,6 +49,11 @@ class Config:
             found = found[part]
         return found
 
+    def __contains__(self, key: str) -> bool:
+        """Whether there is such a dotted key."""
+        group, _, option = key.partition(".")
+        return group in self.values and (not option or option in self.values[group])
+
     def options(self, kind: str) -> dict[str, Any]:
         """The keyword arguments of a component's class."""
         common = COMMON.get(kind, {})

@@ -12,6 +12,7 @@ import math
 import re
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ _OF_PAIRS = ("pearson", "spearman")
 # Not allowed in HTML (controls, noncharacters) or in UTF-8 (lone surrogates).
 _FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 _LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,3}")
+_MINUS, _NOTHING = "\u2212", "\u2013"
 _LARGEST = 1e100  # beyond it, sums and squares overflow, and nothing can be drawn
 
 
@@ -99,6 +101,7 @@ class RunData:
         settings: the text of ``config.yaml``.
         config: the same, parsed.
         manifest: ``manifest.json``.
+        origin: the text of ``manifest.json``.
         metric: name of the main metric.
         higher_is_better: its direction.
         rows: scores of all metrics after training.
@@ -112,6 +115,7 @@ class RunData:
     settings: str
     config: Mapping[str, Any]
     manifest: Mapping[str, Any]
+    origin: str
     metric: str
     higher_is_better: bool
     rows: tuple[Row, ...]
@@ -151,6 +155,13 @@ def read_run(path: Path) -> RunData:
         DataError: it is no run folder, its run did not finish, or a file is broken; the message names the file, what was found
             and what was expected.
     """
+    try:
+        return _read_run(path)
+    except OSError as error:  # a folder that may not be looked into
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def _read_run(path: Path) -> RunData:
     if not path.is_dir():
         found = "is a file" if path.exists() else "no such folder"
         raise DataError(f"{path}: {found}; expected a run folder, as metasearch run writes it")
@@ -171,7 +182,8 @@ def read_run(path: Path) -> RunData:
         replace(row, supervision=degrees.get(_pool(row), row.supervision)) for row in _rows(results, "baseline_scores", file)
     )
     folds = sorted({row.fold for row in rows}, key=lambda fold: -1 if fold is None else fold) or [None]
-    manifest = _object(_json(path / "manifest.json"), str(path / "manifest.json"))
+    origin = _text(path / "manifest.json")
+    manifest = _object(_parsed(origin, str(path / "manifest.json")), str(path / "manifest.json"))
     settings = _text(path / "config.yaml")
     try:
         config = parse_yaml(settings, str(path / "config.yaml"))
@@ -184,6 +196,7 @@ def read_run(path: Path) -> RunData:
         settings,
         config,
         manifest,
+        origin,
         metric,
         _higher_is_better(_dig(manifest, "components", "metric", "name")),
         tuple(rows),
@@ -305,9 +318,12 @@ def _steps(file: Path) -> tuple[Step, ...]:
         step = _take(record, "step", place, "a whole number", lambda v: _is_whole(v) and abs(v) < _LARGEST)
         phase = _take(record, "phase", place, "text", _is_text)
         loss = _take(record, "loss", place, "a number", lambda v: type(v) in (int, float))
-        dev = record.get("dev")
-        found[step] = Step(step, phase, float(loss) if _is_number(loss) else None, float(dev) if _is_number(dev) else None)
+        found[step] = Step(step, phase, _drawable(loss), _drawable(record.get("dev")))
     return tuple(found[step] for step in sorted(found))
+
+
+def _drawable(value: Any) -> float | None:
+    return float(value) if _is_number(value) else None
 
 
 def _points(file: Path) -> tuple[Point, ...]:
@@ -393,7 +409,7 @@ def shades(stops: Sequence[str], count: int = LEVELS) -> list[Shade]:
         left = min(int(place), len(stops) - 2)
         mix = zip(_rgb(stops[left]), _rgb(stops[left + 1]), strict=True)
         background = "#" + "".join(f"{round(a + (b - a) * (place - left)):02x}" for a, b in mix)
-        found.append(Shade(background, max(("#000000", "#ffffff"), key=lambda text: contrast(text, background))))  # noqa: B023
+        found.append(Shade(background, max(("#000000", "#ffffff"), key=lambda text: contrast(text, background))))
     return found
 
 
@@ -478,9 +494,9 @@ def score_table(run: RunData, metric: str) -> ScoreTable:
     degrees = [d for d in DEGREES if any(r.supervision == d for r in after)]
 
     def line(title: str, keep: Callable[[Row], bool], columns: Sequence[str], is_mean: bool = False) -> Line:
-        kept = [r for r in after if keep(r)], [r for r in before if keep(r)]
-        cells = [_cell(*(summarise(rows, metric, v) for rows in kept), run.higher_is_better, bool(before)) for v in columns]
-        return Line(title, is_mean, tuple(cells))
+        new, old = [r for r in after if keep(r)], [r for r in before if keep(r)]
+        summaries = [(summarise(new, metric, v), summarise(old, metric, v)) for v in columns]
+        return Line(title, is_mean, tuple(_cell(*both, run.higher_is_better, bool(before)) for both in summaries))
 
     def means(title: str, keep: Callable[[Row], bool]) -> list[Line]:
         if not run.symmetric:
@@ -491,23 +507,29 @@ def score_table(run: RunData, metric: str) -> ScoreTable:
 
     def lines(degree: str) -> list[Line]:
         if run.symmetric:
-            tracks = dict.fromkeys(_pool(r) for r in after if r.supervision == degree)
-            in_order = sorted(tracks, key=lambda t: (-VARIANTS.index(t[0]), t))
-            return [line(_track(t), lambda r, t=t: _pool(r) == t, (t[0],)) for t in in_order]  # type: ignore[misc]
-        languages = sorted({r.query_language for r in after if (r.query_language in run.seen) == (degree == "few-shot")})
-        return [line(x, lambda r, x=x: r.query_language == x, variants) for x in languages]  # type: ignore[misc]
+            tracks = {_pool(r) for r in after if r.supervision == degree}
+            return [line(_track(t), _of(t), (t[0],)) for t in sorted(tracks, key=lambda t: (VARIANTS.index(t[0]), t))]
+        languages = {r.query_language for r in after if (r.query_language in run.seen) == (degree == "few-shot")}
+        return [line(language, _where(query_language=language), variants) for language in sorted(languages)]
 
-    groups = [
-        Group(d, tuple([*lines(d), *(means(f"mean, {d}", lambda r, d=d: r.supervision == d) if len(degrees) > 1 else [])]))  # type: ignore[misc]
-        for d in degrees
-    ]
-    groups.append(Group("all", tuple(means("mean", lambda r: True))))
+    groups = [Group("all", tuple(means("mean", lambda row: True)))]
+    for degree in reversed(degrees):
+        summed = means(f"mean, {degree}", _where(supervision=degree)) if len(degrees) > 1 else []
+        groups.insert(0, Group(degree, (*lines(degree), *summed)))
     columns = (metric,) if run.symmetric else tuple(variants)
     return ScoreTable(metric, "track" if run.symmetric else "questions in", columns, bool(before), tuple(groups))
 
 
+def _where(**wanted: object) -> Callable[[Row], bool]:
+    return lambda row: all(getattr(row, name) == value for name, value in wanted.items())
+
+
+def _of(pool: tuple[str, str, tuple[str, ...]]) -> Callable[[Row], bool]:
+    return lambda row: _pool(row) == pool
+
+
 def _track(pool: tuple[str, str, tuple[str, ...]]) -> str:
-    return f"{pool[1]} – {', '.join(pool[2])}"
+    return f"{pool[1]} \u2013 {', '.join(pool[2])}"
 
 
 def _cell(after: Summary, before: Summary, higher_is_better: bool, both: bool) -> Cell:
@@ -517,7 +539,11 @@ def _cell(after: Summary, before: Summary, higher_is_better: bool, both: bool) -
 
 
 def _score(summary: Summary) -> str:
-    return summary.shown().replace("-", "−") if summary.folds else "–"
+    return summary.shown().replace("-", _MINUS) if summary.folds else _NOTHING
+
+
+def _hundredfold(value: float, form: str = ".1f") -> str:
+    return format(100 * value, form).replace("-", _MINUS)
 
 
 def change(difference: float, higher_is_better: bool = True) -> Change | None:
@@ -532,7 +558,7 @@ def change(difference: float, higher_is_better: bool = True) -> Change | None:
     points = round(100 * difference, 1)
     if points == 0:
         return Change("0.0", "same")
-    return Change(f"{points:+.1f}".replace("-", "−"), "better" if (points > 0) == higher_is_better else "worse")
+    return Change(_hundredfold(difference, "+.1f"), "better" if (points > 0) == higher_is_better else "worse")
 
 
 def tiles(run: RunData) -> list[Tile]:
@@ -577,7 +603,7 @@ class HeatPanel:
 
 
 def heat_panels(run: RunData) -> list[HeatPanel]:
-    """The main metric by language of the question and of the candidates: before, after, change. Empty without bi and mono rows."""
+    """The main metric by language of question and candidates: before, after, change. Empty without bi and mono rows."""
     after, before = (_by_pair(rows, run.metric) for rows in (run.rows, run.before))
     before = {pair: found for pair, found in before.items() if pair in after}
     if not after:
@@ -595,15 +621,14 @@ def heat_panels(run: RunData) -> list[HeatPanel]:
         nothing = HeatCell("", -1, "not scored")
         body = tuple((x, tuple(cells.get((x, y), nothing) for y in columns)) for x in rows)
         signed = "+" if kind == "diff" else ""
-        shown = [f"{100 * end:{signed}.1f}".replace("-", "−") for end in ends]
+        shown = [_hundredfold(end, f"{signed}.1f") for end in ends]
         return HeatPanel(title, kind, columns, body, shown[0], shown[1])
 
     def scores(title: str, table: Mapping[tuple[str, str], tuple[Summary, Row]]) -> HeatPanel:
         cells = {}
         for pair, (summary, row) in table.items():
             level = round((summary.mean - low) / (high - low) * (LEVELS - 1))
-            text = f"{100 * summary.mean:.1f}".replace("-", "−")
-            cells[pair] = HeatCell(text, level, _about(run, row, f"{_score(summary)} {run.metric} x 100"))
+            cells[pair] = HeatCell(_hundredfold(summary.mean), level, _about(run, row, f"{_score(summary)} {run.metric} x 100"))
         return panel(title, "heat", cells, (low, high))
 
     found = [scores("before training", before)] if before else []
@@ -687,14 +712,16 @@ class Scale:
     Args:
         values: what has to fit in.
         start, end: places of the ends.
+        least: values span at least this, so that a small difference does not look large.
     """
 
-    def __init__(self, values: Iterable[float], start: float, end: float) -> None:
+    def __init__(self, values: Iterable[float], start: float, end: float, least: float = 0.0) -> None:
         values = list(values)
         self.low, self.high = min(values), max(values)
         if self.high - self.low <= 1e-9 * max(abs(self.low), abs(self.high)):
-            room = abs(self.low) / 10 or 1.0
-            self.low, self.high = self.low - room, self.high + room
+            least = max(least, abs(self.low) / 5 or 1.0)
+        room = max(0.0, least - (self.high - self.low)) / 2
+        self.low, self.high = self.low - room, self.high + room
         self.start, self.end = start, end
 
     def __call__(self, value: float) -> float:
@@ -709,7 +736,7 @@ class Scale:
         digits = max(0, -math.floor(math.log10(step) + 1e-9))
         form = f".{digits}f" if digits <= 4 and step < 1e6 else ".3g"
         numbers = range(math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9) + 1)
-        return tuple(Tick(_place(self(i * step)), f"{i * step:{form}}".replace("-", "−")) for i in numbers)
+        return tuple(Tick(_place(self(i * step)), f"{i * step:{form}}".replace("-", _MINUS)) for i in numbers)
 
 
 def _place(value: float) -> str:
@@ -732,10 +759,23 @@ def loss_chart(parts: Sequence[Part]) -> Chart | None:
     return _chart("loss", f"Training loss by meta-batch, mean over folds. {'; '.join(said)}.", series)
 
 
+def _dev_lines(parts: Sequence[Part]) -> list[list[tuple[int, float]]]:
+    return [[(s.step, 100 * s.dev) for s in part.steps or () if s.dev is not None] for part in parts]
+
+
+def dev_once(parts: Sequence[Part], metric: str) -> str:
+    """A sentence instead of a curve where no fold scored dev more than once; empty if one did, or none at all."""
+    lines = _dev_lines(parts)
+    if max(map(len, lines)) != 1:
+        return ""
+    scores = [line[0][1] for line in lines if line]
+    return f"Dev was scored once: {metric} x 100 = {', '.join(f'{score:.1f}' for score in scores)}."
+
+
 def dev_chart(parts: Sequence[Part], metric: str) -> Chart | None:
-    """The dev score x 100 by meta-batch. None if dev was not scored."""
-    lines = [[(s.step, 100 * s.dev) for s in part.steps or () if s.dev is not None] for part in parts]
-    if not any(lines):
+    """The dev score x 100 by meta-batch. None if no fold scored dev twice."""
+    lines = _dev_lines(parts)
+    if max(map(len, lines)) < 2:
         return None
     mean = _mean_line(lines)
     best = max(mean, key=lambda point: point[1])
@@ -758,7 +798,7 @@ def _chart(title: str, description: str, series: Mapping[str, Sequence[Sequence[
     whole = max(x for x, _ in everything) - min(x for x, _ in everything) >= 1
     x_ticks = across.ticks(6, whole=True) if whole else (Tick(_place(across(everything[0][0])), str(everything[0][0])),)
     legend = tuple(enumerate(series)) if len(series) > 1 else ()
-    return Chart(title, description, x_ticks, up.ticks(5), tuple(faint + bold), legend)
+    return Chart(title, description, x_ticks, up.ticks(6), tuple(faint + bold), legend)
 
 
 def _trace(line: Sequence[tuple[float, float]], colour: int, faint: bool, across: Scale, up: Scale) -> Trace:
@@ -779,14 +819,14 @@ def _mean_line(lines: Sequence[Sequence[tuple[int, float]]]) -> list[tuple[int, 
 
 
 def _running_mean(line: Sequence[tuple[int, float]], radius: int) -> list[tuple[int, float]]:
-    """Each value's mean with so many neighbours on either side; fewer at the ends, but as many on either side."""
+    """Each value's mean with so many neighbours on either side, as far as there are."""
     sums = [0.0]
     for _, y in line:
         sums.append(sums[-1] + y)
     found = []
     for i, (x, _) in enumerate(line):
-        near = min(radius, i, len(line) - 1 - i)
-        found.append((x, (sums[i + near + 1] - sums[i - near]) / (2 * near + 1)))
+        first, end = max(0, i - radius), min(len(line), i + radius + 1)
+        found.append((x, (sums[end] - sums[first]) / (end - first)))
     return found
 
 
@@ -807,12 +847,12 @@ _LONGEST_TOOLTIP = 200
 
 @dataclass(frozen=True)
 class Mark:
-    """A point of the map: its place, language number, side and tooltip."""
+    """A point of the map: its place, language number, shape (else a circle) and tooltip."""
 
     x: str
     y: str
     language: int
-    side: str
+    triangle: bool
     about: str
 
 
@@ -898,9 +938,10 @@ def _map_panel(title: str, places: Sequence[tuple[Point, tuple[float, float]]], 
     whole = statistics.fmean(xs), statistics.fmean(ys)
     outside = statistics.fmean(math.dist(place, whole) for _, place in places)
     marks = []
-    for point, place in sorted(places, key=lambda found: -SIDES.index(found[0].side)):  # questions, which are fewer, on top
+    two_sides = len({point.side for point, _ in places}) > 1
+    for point, place in sorted(places, key=lambda found: -SIDES.index(found[0].side)):  # questions on top
         about = f"{point.language}, {point.side}, {point.pair}: {_cut(point.text, _LONGEST_TOOLTIP)}"
-        marks.append(Mark(*placed(place), number[point.language], point.side, about))
+        marks.append(Mark(*placed(place), number[point.language], two_sides and point.side == "query", about))
     threads = tuple((language, "".join(paths)) for language, paths in sorted(lines.items()))
     return MapPanel(title, tuple(marks), threads, statistics.fmean(inside) / outside if inside else None)
 
@@ -1001,15 +1042,14 @@ def _duration(seconds: float) -> str:
 
     Example:
         >>> [_duration(s) for s in (0.04, 4.2, 95, 3700)]
-        ['0.04 s', '4.2 s', '1 min 35 s', '1 h 2 min']
+        ['0.04 s', '4.2 s', '1 min 35 s', '1 h 1 min']
     """
     if seconds < 1:
         return f"{seconds:.2g} s"
-    if seconds < 60:
+    if seconds < 59.95:
         return f"{seconds:.1f} s"
-    if seconds < 3600:
-        return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
-    return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:.0f} min"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 # -- comparison ----------------------------------------------------------------------------------------------------------
@@ -1135,7 +1175,7 @@ def _dot_plot(metric: str, variant: str, runs: Sequence[tuple[int, RunData]]) ->
     summaries = [(number, run, summarise(run.rows, metric, variant)) for number, run in runs]
     summaries = [found for found in summaries if found[2].folds]
     values = [v for _, _, s in summaries for v in (*s.folds, s.mean - (s.std or 0), s.mean + (s.std or 0))]
-    across = Scale((100 * v for v in values), 14, _WIDTH - 14)
+    across = Scale((100 * v for v in values), 14, _WIDTH - 14, least=2.0)
     dots, said = [], []
     for i, (number, run, summary) in enumerate(summaries):
         mean, std = 100 * summary.mean, None if summary.std is None else 100 * summary.std
@@ -1216,6 +1256,7 @@ def _view(number: int, run: RunData) -> dict[str, Any]:
         "other_tables": [score_table(run, metric) for metric in others],
         "heat": heat_panels(run),
         "charts": charts,
+        "dev_once": dev_once(run.parts, run.metric),
         "steps": max((part.steps[-1].step for part in logged if part.steps), default=0),
         "no_log": not logged,
         "maps": maps,
@@ -1223,7 +1264,6 @@ def _view(number: int, run: RunData) -> dict[str, Any]:
         "facts": facts(run),
         "stages": stages(run.timings),
         "total": _duration(sum(run.timings.values())),
-        "manifest": json.dumps(run.manifest, indent=2, ensure_ascii=False),
     }
 
 
@@ -1253,10 +1293,14 @@ def write_report(folders: Sequence[str | Path], out: str | Path | None = None) -
     # A run's own files, or anybody's, shall not be replaced by a slip of the keyboard.
     if file.suffix.lower() not in (".html", ".htm"):
         raise ConfigError(f"--out {file}: expected a file name that ends in .html")
+    if file.is_dir():
+        raise ConfigError(f"--out {file}: is a folder, expected the name of a file")
     page = render([read_run(path) for path in paths])
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         RunFolder(file.parent).write_text(file.name, page)
     except OSError as error:
+        with suppress(OSError):
+            file.with_name(file.name + ".partial").unlink()
         raise ConfigError(f"--out {file}: cannot be written: {error.strerror or error}") from error
     return file

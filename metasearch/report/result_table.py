@@ -20,11 +20,13 @@ class Value:
         mean: a score as a fraction, or seconds; NaN: none.
         std: over folds, or None.
         seconds: whether it is a time.
+        folds: the mean of each fold, for averages over rows.
     """
 
     mean: float = math.nan
     std: float | None = None
     seconds: bool = False
+    folds: tuple[float, ...] = ()
 
     def shown(self) -> str:
         """Scores x 100 with one decimal; times in hours, minutes and seconds; "-" for none."""

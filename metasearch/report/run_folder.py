@@ -87,7 +87,7 @@ class RunFolder:
 
     def log(self, record: Mapping[str, Any]) -> None:
         """Append one line to ``log.jsonl``."""
-        with (self.path / "log.jsonl").open("a", encoding="utf-8") as file:
+        with (self.path / "log.jsonl").open("a", encoding="utf-8", errors="surrogatepass") as file:
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
     def save_checkpoint(self, name: str, tensors: Mapping[str, torch.Tensor], progress: Mapping[str, Any]) -> None:

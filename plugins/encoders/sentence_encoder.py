@@ -286,6 +286,8 @@ def load_sentence_transformer(name: str) -> SentenceTransformer:
     if not local and (source.startswith((".", "/", "~")) or source.count("/") > 1):
         raise ModelError(f"encoder.model={name}: no such folder")
 
+    only_cache = local or not _hub_has(name, source)
+
     import transformers
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Normalize
@@ -295,15 +297,11 @@ def load_sentence_transformer(name: str) -> SentenceTransformer:
     transformers.utils.logging.set_verbosity_error()  # the load report of unused heads is no news to a user
     try:
         model = SentenceTransformer(
-            str(folder) if local else source, device="cpu", local_files_only=local, trust_remote_code=False
+            str(folder) if local else source, device="cpu", local_files_only=only_cache, trust_remote_code=False
         )
     except Exception as error:  # every loader below raises its own kind
         cause = " ".join(str(error).split())[:300]
-        hint = (
-            "the folder is not a model that SentenceTransformer loads"
-            if local
-            else f"it is neither a folder nor can it be had from the model hub; use a local folder or {builtin_e5.MODEL_NAME}"
-        )
+        hint = f"{'the folder' if local else 'what the model hub has'} is not a model that SentenceTransformer loads"
         raise ModelError(f"encoder.model={name}: {hint} ({type(error).__name__}: {cause})") from error
     finally:
         transformers.utils.logging.set_verbosity(before)
@@ -313,6 +311,35 @@ def load_sentence_transformer(name: str) -> SentenceTransformer:
     if (model.similarity_fn_name or "cosine") == "cosine" and not isinstance(model[-1], Normalize):
         model.append(Normalize())
     return model.float()
+
+
+def _hub_has(name: str, source: str) -> bool:
+    """Ask the model hub once, because the loaders below ask again and again for minutes where there is no network.
+
+    Returns:
+        Whether the hub answered for this model; False where only a copy in the hub's cache can be had.
+
+    Raises:
+        ModelError: neither hub nor cache has it.
+    """
+    import huggingface_hub
+
+    names = [source] if "/" in source else [f"sentence-transformers/{source}", source]
+    failure: Exception | None = None
+    for candidate in names:
+        try:
+            huggingface_hub.HfApi().model_info(candidate, timeout=20)
+            return True
+        except Exception as error:  # no network, no such model, offline mode: each its own kind
+            failure = failure or error
+    for candidate in names:
+        if any(isinstance(huggingface_hub.try_to_load_from_cache(candidate, f), str) for f in ("modules.json", "config.json")):
+            return False
+    cause = " ".join(str(failure).split())[:300]
+    raise ModelError(
+        f"encoder.model={name}: it is neither a folder nor can it be had from the model hub; use a local folder or "
+        f"{builtin_e5.MODEL_NAME} ({type(failure).__name__}: {cause})"
+    )
 
 
 def length_groups(lengths: Sequence[int]) -> list[tuple[int, int]]:

@@ -1,0 +1,117 @@
+"""Many runs: sweeps, what a second attempt skips, and every transfer mode with every algorithm."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from metasearch.config.overrides import expand_sweep
+from metasearch.episodes import MODES
+from metasearch.errors import ConfigError
+from metasearch.sweep import slug
+from tests.conftest import Cli
+
+SMALL = ["train.tasks=2", "valid.tasks=1", "eval.baseline=false", "eval.variants=[mono]"]
+
+
+def test_every_combination_the_last_word_fastest() -> None:
+    assert expand_sweep(["a=1,2", "b=x", "c='p,q',r"]) == [
+        ["a=1", "b=x", "c='p,q'"],
+        ["a=1", "b=x", "c=r"],
+        ["a=2", "b=x", "c='p,q'"],
+        ["a=2", "b=x", "c=r"],
+    ]
+    assert expand_sweep(["data.languages=[ar,de],[el]"]) == [["data.languages=[ar,de]"], ["data.languages=[el]"]]
+    assert expand_sweep(["mode=el_el->el_{ar,el}"]) == [["mode=el_el->el_{ar,el}"]]
+    assert expand_sweep([]) == [[]]
+    with pytest.raises(ConfigError, match="a value between commas is empty"):
+        expand_sweep(["a=1,,2"])
+
+
+def test_names_of_folders_are_harmless() -> None:
+    assert slug("mode='el_el -> el_{ar,el}' ../x") == "mode=-el_el---el_-ar-el-..-x"
+    assert slug("///") == "run"
+    assert len(slug("a" * 500)) == 80
+
+
+@pytest.fixture(scope="module")
+def grid(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
+    """All transfer modes of the paper x {fine-tune, maml}, and maml-align, on mini, through the command."""
+    from tests.conftest import run_cli
+
+    folder = tmp_path_factory.mktemp("grid")
+    pairs = ",".join(mode for mode in MODES["triplets"] if mode != "mono-bi-multi")
+    model = f"encoder.model={tiny_model}"
+    done = run_cli(folder, "run", "-m", "algo=fine-tune,maml", f"mode={pairs}", model, *SMALL, "out=pairs", OMP_NUM_THREADS="1")
+    assert done.returncode == 0, done.stderr
+    three = ["algo=fine-tune,maml-align", "mode=mono-bi-multi"]
+    done = run_cli(folder, "run", "-m", *three, model, *SMALL, "out=three", OMP_NUM_THREADS="1")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_the_grid_of_transfer_modes_runs_end_to_end(grid: Path) -> None:
+    found = set()
+    for file in grid.glob("*/*/results.json"):
+        manifest = json.loads((file.parent / "manifest.json").read_text(encoding="utf-8"))
+        log = [json.loads(line) for line in (file.parent / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+        assert [record["phase"] for record in log] == ["train", "valid"]
+        assert json.loads(file.read_text(encoding="utf-8"))["scores"]
+        assert (file.parent / "model" / "modules.json").is_file()
+        mode = next(line for line in (file.parent / "config.yaml").read_text(encoding="utf-8").splitlines() if "mode:" in line)
+        found.add((manifest["components"]["algo"]["name"], mode.partition(": ")[2]))
+        if "trans" in mode:  # another arrangement in each phase
+            assert {record["phase"]: record["support"] for record in log} == {"train": "el_el", "valid": "el_ar"}
+    modes = set(MODES["triplets"]) - {"mono-bi-multi"}
+    assert found == {(algo, mode) for algo in ("fine-tune", "maml") for mode in modes} | {
+        ("fine-tune", "mono-bi-multi"),
+        ("maml-align", "mono-bi-multi"),
+    }
+
+
+def test_a_sweep_goes_on_where_it_stopped(grid: Path, tiny_model: Path, cli: Cli, tmp_path: Path) -> None:
+    """Finished runs stay as they are, an unfinished one is made again and what it left is moved aside."""
+    shutil.copytree(grid / "three", tmp_path / "three")
+    words = ["run", "-m", "algo=fine-tune,maml-align", "mode=mono-bi-multi", f"encoder.model={tiny_model}", *SMALL, "out=three"]
+    first, second = sorted((tmp_path / "three").iterdir())
+    before = (first / "results.json").read_bytes()
+    (second / "results.json").unlink()
+    done = cli(*words, OMP_NUM_THREADS="1")
+    assert done.returncode == 0, done.stderr
+    assert "0-algo=fine-tune (done before)" in done.stderr
+    assert (first / "results.json").read_bytes() == before
+    assert (second / "results.json").is_file()
+    assert (tmp_path / "three" / f"{second.name}.unfinished").is_dir()
+    assert (
+        json.loads((second / "results.json").read_text("utf-8"))["scores"]
+        == json.loads((grid / "three" / second.name / "results.json").read_text("utf-8"))["scores"]
+    )
+    done = cli(*words, "seed=1")
+    assert done.returncode == 2
+    assert "holds a finished run of another configuration" in done.stderr
+
+
+def test_a_wrong_word_stops_a_sweep_before_anything_runs(cli: Cli, tmp_path: Path) -> None:
+    done = cli("run", "-m", "algo=maml,mamal", "out=s")
+    assert done.returncode == 2
+    assert "did you mean maml" in done.stderr
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_run_that_fails_does_not_stop_the_others(cli: Cli, tiny_model: Path, tmp_path: Path) -> None:
+    model = f"encoder.model={tmp_path / 'nothing'},{tiny_model}"
+    done = cli("run", "-m", "algo=zero-shot", model, "eval.variants=[mono]", "out=s", "--json", OMP_NUM_THREADS="1")
+    assert done.returncode == 1
+    assert "1 of 2 runs failed, the first: s/0-" in done.stderr
+    runs = json.loads(done.stdout)["runs"]
+    assert ["no such folder" in (run["error"] or "") for run in runs] == [True, False]
+    assert (Path(tmp_path / runs[1]["run"]) / "results.json").is_file()
+
+
+def test_sweeps_print_their_configurations(cli: Cli) -> None:
+    done = cli("run", "-m", "seed=3,4", "--cfg")
+    assert done.returncode == 0
+    assert [line for line in done.stdout.splitlines() if line.startswith("seed:")] == ["seed: 3", "seed: 4"]
