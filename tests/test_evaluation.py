@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metasearch.core import Encoder, Corpus, Side
+from metasearch.core import Corpus, Encoder, Side
 from metasearch.evaluation import EncodedCorpus, encode_corpus, evaluate_corpus, main_score, rank_relevant, top_candidates
 from metasearch_plugins.metrics.map import MeanAveragePrecision
 from tests.tiny import tiny_corpus

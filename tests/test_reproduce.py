@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from metasearch.config import compose
-from metasearch.reproduce import _average, _scaled, experiments
 from metasearch.report.plots import paper_number, plot_table
 from metasearch.report.result_table import ResultRow, ResultTable, Value
+from metasearch.reproduce import _average, _scaled, experiments
 from tests.conftest import ROOT, Cli
 from tests.test_pairs import write_tracks
 

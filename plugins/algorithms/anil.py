@@ -18,7 +18,7 @@ class ANIL(MAML):
     Reference: Raghu et al. 2020.
     """
 
-    citation = "Raghu, Raghu, Bengio and Vinyals (2020), Rapid Learning or Feature Reuse? Towards Understanding the Effectiveness of MAML."
+    citation = "Raghu, Raghu, Bengio and Vinyals (2020), Rapid Learning or Feature Reuse?"
 
     def __init__(
         self,

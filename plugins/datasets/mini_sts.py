@@ -13,8 +13,8 @@ from metasearch_plugins.datasets.stsb import STSb, chosen_languages, parallel_pa
 class MiniSTS(STSb):
     """Everyday sentence pairs in en, ar, es and tr, row by row parallel, with similarity scores.
 
-    Written for this project (see ``mini_sts/README.md`` beside this file), so that symmetric search runs without a download. Scores
-    on it compare with nothing else. It has no split of its own: ``data.fold`` makes five.
+    Written for this project (see ``mini_sts/README.md`` beside this file), so that symmetric search runs without a download.
+    Scores on it compare with nothing else. It has no split of its own: ``data.fold`` makes five.
 
     Args:
         languages: which languages to read; None: all four.
