@@ -13,7 +13,7 @@ import pytest
 import metasearch
 from metasearch.config import compose, presets
 from metasearch.config.overrides import expand_sweep
-from metasearch.config.schema import fixed_defaults
+from metasearch.config.schema import COMMON, fixed_defaults
 from metasearch.registry import KINDS, Registry
 from tests.conftest import ROOT
 from tests.test_registry import shipped, write_plugin
@@ -44,7 +44,7 @@ def test_documented_commands_compose(words: list[str]) -> None:
 
 def test_every_key_is_documented() -> None:
     text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
-    for key in [*fixed_defaults(), "data.fold"]:
+    for key in [*fixed_defaults(), *(f"data.{name}" for name in COMMON["data"])]:
         assert f"`{key}`" in text, key
     for name in presets():
         assert f"`{name}`" in text

@@ -103,4 +103,5 @@ def _show(result: RunResult, as_json: bool) -> None:
     output.print(took, markup=False)
     models = sorted(result.path.glob("**/model"))
     output.print(f"run folder  {result.path}", markup=False, soft_wrap=True)
-    output.print(f"model       {', '.join(str(m) for m in models)}", markup=False, soft_wrap=True)
+    if models:
+        output.print(f"model       {', '.join(str(m) for m in models)}", markup=False, soft_wrap=True)
