@@ -64,21 +64,26 @@ class TripletDrawer:
             while question_id in used:
                 question_id = ids[rng.integers(len(ids))]
         else:
-            question_id = self._space().nearest_question(like.question, ids, question_language, used)
+            question_id = self._space().nearest_question(like.question, question_language, positive_language, used)
         used.add(question_id)
         question = corpus.question_texts[question_language, question_id]
         answers = corpus.answers[positive_language, question_id]
         positive = answers[rng.integers(len(answers))]
         drawn: list[Candidate] = []
         shortfall = 0
+        choices: dict[str, _Choice] = {}
         for _ in range(self.num_negatives):
             language = candidates[rng.integers(len(candidates))]
             if self.negatives == "random":
                 drawn.append(self._random_negative(question_id, positive, language, drawn, rng))
-            else:
-                negative, qualifies = self._negative_by_distance(question, positive, language, drawn, rng)
-                drawn.append(negative)
-                shortfall += not qualifies
+                continue
+            if language not in choices:
+                choices[language] = self._choice(question, positive, language)
+            place, qualifies = choices[language].draw(rng)
+            if place is None:
+                raise self._too_few(question_id, language)
+            drawn.append(corpus.candidates_of[language][place])
+            shortfall += not qualifies
         cached = self._cached(question, positive, candidates) if self.cached_negatives else None
         return TripletExample(question, positive, tuple(drawn), corpus.relevant[question_id], cached), shortfall
 
@@ -105,43 +110,39 @@ class TripletDrawer:
             raise self._too_few(question_id, language)
         return good[rng.integers(len(good))]
 
-    def _negative_by_distance(
-        self, question: Question, positive: Candidate, language: str, taken: list[Candidate], rng: np.random.Generator
-    ) -> tuple[Candidate, bool]:
-        space, pool = self._space(), self.corpus.candidates_of[language]
-        to_positive = space.distances(question, positive.language)[space.column[positive.id]]
-        distances = space.distances(question, language)
-        allowed = self._allowed(question, positive, language, taken)
-        if not allowed.any():
-            raise self._too_few(question.id, language)
-        violation = _violation(self.negatives, distances - to_positive, self.margin)
-        qualifying = np.flatnonzero(allowed & (violation < 0))
-        if len(qualifying):
-            return pool[qualifying[rng.integers(len(qualifying))]], True
-        return pool[int(np.argmin(np.where(allowed, violation, np.inf)))], False
-
-    def _allowed(self, question: Question, positive: Candidate, language: str, taken: list[Candidate]) -> np.ndarray:
-        """Which candidates of a language may be negatives, ``(candidates,)`` of bool."""
+    def _choice(self, question: Question, positive: Candidate, language: str) -> _Choice:
+        """The negatives of one language to draw from."""
         space = self._space()
-        allowed = np.ones(len(self.corpus.candidates_of[language]), dtype=bool)
-        forbidden = [*self.corpus.answers.get((language, question.id), ()), *(c for c in taken if c.language == language)]
-        allowed[[space.column[c.id] for c in forbidden]] = False
-        allowed[space.columns_of_text.get((language, positive.text), [])] = False
-        return allowed
+        to_positive = space.distances(question, positive.language)[space.column[positive.id]]
+        violation = _violation(self.negatives, space.distances(question, language) - to_positive, self.margin)
+        violation[self._forbidden(question, positive, language)] = np.inf
+        return _Choice(violation)
+
+    def _forbidden(self, question: Question, positive: Candidate, language: str) -> list[int]:
+        """Places of the candidates of a language that answer the question, or read as its positive does."""
+        space = self._space()
+        answers = [space.column[c.id] for c in self.corpus.answers.get((language, question.id), ())]
+        return answers + space.columns_of_text.get((language, positive.text), [])
 
     def _cached(self, question: Question, positive: Candidate, languages: tuple[str, ...]) -> np.ndarray:
         """Embeddings of the nearest wrong candidates in the link's candidate languages, ``(cached_negatives, d)``."""
         space = self._space()
-        distances = np.concatenate([space.distances(question, language) for language in languages])
-        allowed = np.concatenate([self._allowed(question, positive, language, []) for language in languages])
-        rows: np.ndarray = np.concatenate([space.candidate_rows[language] for language in languages])
-        if allowed.sum() < self.cached_negatives:
+        by_language = []
+        for language in languages:
+            distances = space.distances(question, language).copy()
+            distances[self._forbidden(question, positive, language)] = np.inf
+            by_language.append(distances)
+        distances = np.concatenate(by_language)
+        wrong = int(np.isfinite(distances).sum())
+        if wrong < self.cached_negatives:
             raise DataError(
-                f"{self.corpus.name}: question {question.id!r} has only {allowed.sum()} wrong candidates in "
+                f"{self.corpus.name}: question {question.id!r} has only {wrong} wrong candidates in "
                 f"{', '.join(languages)}; lower sampler.cached_negatives={self.cached_negatives}"
             )
-        nearest = np.argsort(np.where(allowed, distances, np.inf), kind="stable")[: self.cached_negatives]
-        return rows[nearest]
+        nearest = np.argpartition(distances, self.cached_negatives - 1)[: self.cached_negatives]
+        nearest = nearest[np.argsort(distances[nearest], kind="stable")]
+        found: np.ndarray = space.rows_of(languages)[nearest]
+        return found
 
     def _too_few(self, question_id: str, language: str) -> DataError:
         return DataError(
@@ -157,6 +158,32 @@ def _violation(negatives: str, gap: np.ndarray, margin: float) -> np.ndarray:
     return found
 
 
+class _Choice:
+    """Candidates to draw negatives from, each at most once.
+
+    Args:
+        violation: ``(candidates,)``, how far each is from qualifying: below 0 it does, ``inf``: never to be drawn.
+    """
+
+    def __init__(self, violation: np.ndarray) -> None:
+        self.violation = violation
+        self.qualifying = np.flatnonzero(violation < 0)
+
+    def draw(self, rng: np.random.Generator) -> tuple[int | None, bool]:
+        """Place of one that qualifies, or else of the nearest to qualifying; and whether it does. None: there are no more."""
+        qualifies = len(self.qualifying) > 0
+        if qualifies:
+            number = rng.integers(len(self.qualifying))
+            place = int(self.qualifying[number])
+            self.qualifying = np.delete(self.qualifying, number)
+        else:
+            place = int(np.argmin(self.violation))
+            if np.isinf(self.violation[place]):
+                return None, False
+        self.violation[place] = np.inf
+        return place, qualifies
+
+
 class _Space:
     """The base encoder's view of a split: embeddings and Euclidean distances, per language."""
 
@@ -164,6 +191,9 @@ class _Space:
         self.corpus = corpus
         self.embed = embed
         self._kept: dict[tuple[str, str], np.ndarray] = {}
+        self._orders: dict[tuple[str, str], np.ndarray] = {}
+        self._ids_of: dict[str, list[str]] = {}
+        self._rows_of: dict[tuple[str, ...], np.ndarray] = {}
 
     @cached_property
     def candidate_rows(self) -> dict[str, np.ndarray]:
@@ -220,13 +250,54 @@ class _Space:
         found: np.ndarray = matrix[place]
         return found
 
-    def nearest_question(self, question: Question, ids: list[str], language: str, used: set[str]) -> str:
-        """Of ``ids`` in ``language``, not in ``used``, the one nearest to a question by cosine."""
-        own = self.question_rows[question.language][self.question_place[question.language, question.id]]
-        rows = self.question_rows[language]
-        cosines = rows @ own / np.maximum(np.linalg.norm(rows, axis=1), 1e-12)
-        free = [question_id for question_id in ids if question_id not in used]
-        return free[int(np.argmax(cosines[[self.question_place[language, question_id] for question_id in free]]))]
+    def rows_of(self, languages: tuple[str, ...]) -> np.ndarray:
+        """Candidates of several languages, one language after the other."""
+        if languages not in self._rows_of:
+            self._rows_of[languages] = np.concatenate([self.candidate_rows[language] for language in languages])
+        return self._rows_of[languages]
+
+    def nearest_question(self, question: Question, language: str, answered_in: str, used: set[str]) -> str:
+        """The question in ``language`` nearest to one by cosine.
+
+        Args:
+            question: the one.
+            language: of the other.
+            answered_in: the other has an answer in this language.
+            used: ids that it must not have.
+        """
+        ids = self._ids(language)
+        for place in self._nearness(question, language):
+            question_id = ids[place]
+            if question_id not in used and (answered_in, question_id) in self.corpus.answers:
+                return question_id
+        raise RuntimeError("all questions are used")  # the caller has counted them
+
+    def _nearness(self, question: Question, language: str) -> np.ndarray:
+        """Places of all questions in ``language``, nearest to ``question`` first."""
+        rows, others = self.question_rows[question.language], self.question_rows[language]
+        place = self.question_place[question.language, question.id]
+        if len(rows) * len(others) > _MOST_KEPT:
+            rows, place = rows[place : place + 1], 0
+            order = _nearest_first(rows, others)
+        else:
+            key = (question.language, language)
+            if key not in self._orders:
+                self._orders[key] = _nearest_first(rows, others)
+            order = self._orders[key]
+        found: np.ndarray = order[place]
+        return found
+
+    def _ids(self, language: str) -> list[str]:
+        if language not in self._ids_of:
+            self._ids_of[language] = [i for own, i in self.question_place if own == language]
+        return self._ids_of[language]
+
+
+def _nearest_first(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """``(n, d)`` and ``(m, d)`` -> ``(n, m)``: places of the others by falling cosine."""
+    directions = others / np.maximum(np.linalg.norm(others, axis=1, keepdims=True), 1e-12)
+    order: np.ndarray = np.argsort(-(rows @ directions.T), axis=1, kind="stable").astype(np.int32)
+    return order
 
 
 def _euclidean(a: np.ndarray, b: np.ndarray) -> np.ndarray:
