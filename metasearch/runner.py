@@ -116,6 +116,8 @@ def run_config(config: Config, reporter: Reporter, command: str, seen: Sequence[
     folder.write_text("config.yaml", config.to_yaml(out=None))  # so that --config runs it again, in another folder
     about = manifest(config, command, str(parts.encoder.device))
     about["data"] = _data(parts.corpus, parts.splits)
+    if parts.translated is not None:
+        about["data"]["translated"] = {"fingerprint": parts.translated.fingerprint, **_counts(parts.translated)}
     folder.write_json("manifest.json", {**about, "encoder": parts.encoder.describe()})
 
     mode, encoder = parts.mode, parts.encoder
@@ -142,12 +144,15 @@ def run_config(config: Config, reporter: Reporter, command: str, seen: Sequence[
             after = scorer.test(split, seen, "scoring the encoder")
         _write_scored(part, config, base, after)
         base_rows = base.rows if base else []
-        if encoder.trainable:
+        if mode:
             with clock("save_model"):
                 encoder.save(part.model, _card(parts, command, seen, base_rows, after.rows))
                 part.drop_checkpoint("best")
         before += base_rows
         rows += after.rows
+    if not mode and encoder.trainable:  # one model for all folds
+        with clock("save_model"):
+            encoder.save(folder.model, _card(parts, command, seen, (), rows))
     folder.write_json("manifest.json", {**about, "encoder": encoder.describe(), "languages_seen": list(seen)})
     result = RunResult(out, config, tuple(rows), tuple(before), parts.metric.primary, clock.seconds, about["data"])
     folder.write_json("results.json", result.to_json())
@@ -228,6 +233,7 @@ class _Parts:
     metric: Metric
     dataset: Dataset
     corpus: AnyCorpus
+    translated: AnyCorpus | None
     splits: list[Split]
     streams: list[dict[str, EpisodeStream]]
     loss: Loss
@@ -264,7 +270,7 @@ def _prepare(config: Config, clock: _Clock, reporter: Reporter, out: Path | None
         with clock("embed_for_sampling"):
             _embed_for(sampler, encoder, [corpus, *([translated] if translated else [])], config, reporter)
             _check_streams(streams)
-    return _Parts(config, reporter, algorithm, mode, metric, dataset, corpus, splits, streams, loss, encoder)
+    return _Parts(config, reporter, algorithm, mode, metric, dataset, corpus, translated, splits, streams, loss, encoder)
 
 
 def _embed_for(
@@ -529,7 +535,7 @@ def _models_of(path: Path) -> tuple[Path | None, list[tuple[Path, int | None]]]:
         found: list[tuple[Path, int | None]] = [(path / "model", None)] if (path / "model").is_dir() else []
         found += [(p, int(p.parent.name.removeprefix("fold-"))) for p in sorted(path.glob("fold-[0-4]/model"))]
         if not found:
-            raise ConfigError(f"{path}: this run has no model/ folder: it did not finish")
+            raise ConfigError(f"{path}: this run has no model/ folder: it did not finish, or its encoder has nothing to save")
         return path, found
     if path.name == "model" and (path.parent / "config.yaml").is_file():
         return path.parent, [(path, None)]

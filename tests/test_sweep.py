@@ -115,3 +115,23 @@ def test_sweeps_print_their_configurations(cli: Cli) -> None:
     done = cli("run", "-m", "seed=3,4", "--cfg")
     assert done.returncode == 0
     assert [line for line in done.stdout.splitlines() if line.startswith("seed:")] == ["seed: 3", "seed: 4"]
+
+
+def test_compare_and_report_of_these_runs(grid: Path, cli: Cli, tmp_path: Path) -> None:
+    runs = [str(folder) for folder in sorted((grid / "three").iterdir())]
+    done = cli("compare", *runs, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert "map@20" in json.dumps(found)
+    done = cli("compare", *runs)
+    assert done.returncode == 0, done.stderr
+    assert "maml-align" in done.stdout
+    assert "randomisation" in done.stdout
+    done = cli("report", *runs, "--out", "page.html")
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "maml-align" in page
+    assert "<svg" in page
+    done = cli("compare", runs[0], str(tmp_path))
+    assert done.returncode == 2
+    assert "results.json" in done.stderr

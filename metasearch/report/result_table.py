@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from metasearch.report.compare import rank_column
+from metasearch.report.significance import rank_column
 from metasearch.report.summary import Table
 
 
