@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from metasearch.cli import compare_command
 from metasearch.errors import ConfigError, DataError
-from metasearch.report.compare import RESAMPLES, compare, paired_pearson_test, paired_test, rank_column
+from metasearch.report.compare import compare
+from metasearch.report.significance import RESAMPLES, paired_pearson_test, paired_test, rank_column
 
 # -- ranks -------------------------------------------------------------------------------------------------------------
 
@@ -459,7 +460,7 @@ def test_sentence_pairs(tmp_path: Path) -> None:
     # One track per fold, as in results.json.
     assert cells[1].test.difference == pytest.approx(cells[1].summary.mean - cells[0].summary.mean)
     assert "sentence pair" in found.footnotes()[0]
-    assert "metric none is not installed" in found.warnings[0]
+    assert "metric pearson is not installed" in found.warnings[0]
 
 
 def test_pairs_of_other_gold_scores_are_not_tested(tmp_path: Path) -> None:
@@ -467,16 +468,6 @@ def test_pairs_of_other_gold_scores_are_not_tested(tmp_path: Path) -> None:
     found = compare(pair_runs(tmp_path, gold=other))
     assert found.columns[None, "mono"][1].test is None
     assert any("different gold scores" in warning for warning in found.warnings)
-
-
-def test_a_score_that_is_not_defined_has_no_rank(tmp_path: Path) -> None:
-    a, b = (write_run(tmp_path / name, random_values(0, questions=4), folds=(0, 1)) for name in "ab")
-    content = json.loads((b / "results.json").read_text(encoding="utf-8"))
-    content["scores"][0]["value"] = None
-    (b / "results.json").write_text(json.dumps(content), encoding="utf-8")
-    found = compare([str(a), str(b)])
-    assert found.tables()[0].rows[1][1] == "-"
-    assert found.to_json()["runs"][1]["scores"]["all"]["multi"]["mean"] is None
 
 
 # -- what is wrong with the input --------------------------------------------------------------------------------------
@@ -492,9 +483,9 @@ def two(tmp_path: Path) -> tuple[Path, Path]:
     [
         ("results.json", "{", "[", r"b/results.json: not JSON"),
         ("results.json", '"schema": 1', '"schema": 2', r"b/results.json: schema is 2, expected 1"),
-        ("results.json", '"metric": "map@20", "value": 0.5', '"value": 0.5', r"main_score.metric is None, expected the name"),
-        ("results.json", '"scores": [', '"scores": 3, "others": [', r"scores is int, expected a list"),
-        ("results.json", '"scores": [{', '"scores": [1, {', r"scores\[0\] is int, expected an object"),
+        ("results.json", '"metric": "map@20", "value": 0.5', '"value": 0.5', r"main_score.metric is missing, expected the name"),
+        ("results.json", '"scores": [', '"scores": 3, "others": [', r"scores is 3, expected a list"),
+        ("results.json", '"scores": [{', '"scores": [1, {', r"scores\[0\]: holds 1, expected an object"),
         (
             "results.json",
             '"variant": "multi"',

@@ -18,30 +18,21 @@ import pytest
 
 from metasearch.cli import report_command
 from metasearch.config.files import dump_yaml
-from metasearch.errors import EXIT_USAGE, ConfigError, DataError, MetasearchError
+from metasearch.errors import EXIT_USAGE, ConfigError, DataError
 from metasearch.evaluation import Row
-from metasearch.report import RunFolder
-from metasearch.report import page as page_module
-from metasearch.report.page import (
-    LEVELS,
-    Part,
-    Point,
-    Scale,
-    Step,
-    change,
-    comparisons,
-    contrast,
-    dev_chart,
-    dev_once,
-    facts,
-    heat_panels,
-    loss_chart,
-    map_view,
-    read_run,
-    shades,
-    stages,
-    write_report,
-)
+from metasearch.report import RunFolder, Summary
+from metasearch.report.compare import Cell
+from metasearch.report.page import write_report
+from metasearch.report.page.axes import Scale
+from metasearch.report.page.colours import LEVELS, LOW_TO_HIGH, WORSE_TO_BETTER, contrast, shades
+from metasearch.report.page.comparison import _marked, comparisons
+from metasearch.report.page.curves import _mean_line, _running_mean, dev_chart, dev_once, loss_chart
+from metasearch.report.page.facts import facts, stages
+from metasearch.report.page.heat_map import heat_panels
+from metasearch.report.page.map_drawing import map_view
+from metasearch.report.page.scores import Change, change
+from metasearch.report.run_files import Point, Step, read_points, read_run, read_steps
+from metasearch.report.significance import rank_column
 
 # -- run folders made by hand ------------------------------------------------------------------------------------------------
 
@@ -286,17 +277,17 @@ def test_other_metrics_are_folded_away(tmp_path: Path) -> None:
     assert "Other metrics: map" in [" ".join(s.text().split()) for s in root.all("summary")]
 
 
-def test_no_scores_at_all_is_said(tmp_path: Path) -> None:
-    root = tree(make_run(tmp_path / "r", []))
-    assert "No scores of the main metric, map@20" in texts(root)
+def test_no_scores_of_pairs_are_said(tmp_path: Path) -> None:
+    root = tree(make_run(tmp_path / "r", [r for r in rows() if r.variant == "multi"]))
     assert "No bilingual or monolingual scores" in texts(root)
+    assert not root.all("table", "heat")
 
 
 def test_a_change_is_good_or_bad_by_the_metrics_direction() -> None:
-    assert change(0.01) == page_module.Change("+1.0", "better")
-    assert change(0.01, higher_is_better=False) == page_module.Change("+1.0", "worse")
-    assert change(-0.01) == page_module.Change("\N{MINUS SIGN}1.0", "worse")
-    assert change(0.0004) == page_module.Change("0.0", "same")
+    assert change(0.01) == Change("+1.0", "better")
+    assert change(0.01, higher_is_better=False) == Change("+1.0", "worse")
+    assert change(-0.01) == Change("\N{MINUS SIGN}1.0", "worse")
+    assert change(0.0004) == Change("0.0", "same")
     assert change(math.nan) is None
 
 
@@ -329,7 +320,7 @@ def test_colours_leave_their_numbers_readable() -> None:
     assert contrast("#000000", "#ffffff") == pytest.approx(21)
     assert contrast("#777777", "#777777") == pytest.approx(1)
     for mode in ("light", "dark"):
-        for stops in (page_module._LOW_TO_HIGH[mode], page_module._WORSE_TO_BETTER[mode]):
+        for stops in (LOW_TO_HIGH[mode], WORSE_TO_BETTER[mode]):
             found = shades(stops)
             assert [found[0].background, found[-1].background] == [stops[0], stops[-1]]
             assert all(contrast(s.background, s.text) >= 4.5 for s in found)
@@ -399,12 +390,11 @@ def steps_of(losses: Iterable[float], phase: str = "train") -> tuple[Step, ...]:
     return tuple(Step(i, phase, loss, None) for i, loss in enumerate(losses, 1))
 
 
-def test_many_steps_are_smoothed_and_thinned() -> None:
-    chart = loss_chart([Part(None, steps_of([1.0, 0.0] * 500), None)])
+def test_many_steps_are_smoothed() -> None:
+    chart = loss_chart([steps_of([1.0, 0.0] * 500)])
     assert chart
     faint, bold = chart.traces
     assert faint.faint
-    assert len(faint.points.split()) <= 300
     heights = [float(p.split(",")[1]) for p in bold.points.split()]
     middle = heights[20:-20]
     assert max(middle) - min(middle) < 5  # of 170: the zigzag is gone
@@ -414,45 +404,45 @@ def test_many_steps_are_smoothed_and_thinned() -> None:
 def test_a_running_mean_has_closed_form_values() -> None:
     line = [(i, float(i * i)) for i in range(5)]
     means = [1 / 2, 5 / 3, 14 / 3, 29 / 3, 25 / 2]
-    assert page_module._running_mean(line, 1) == [(i, pytest.approx(mean)) for i, mean in enumerate(means)]
-    assert page_module._running_mean(line, 0) == line
+    assert _running_mean(line, 1) == [(i, pytest.approx(mean)) for i, mean in enumerate(means)]
+    assert _running_mean(line, 0) == line
 
 
 def test_folds_that_stopped_early_do_not_bend_the_mean() -> None:
     long, short = [(1, 4.0), (2, 4.0), (3, 9.0)], [(1, 2.0), (2, 2.0)]
-    assert page_module._mean_line([long, short]) == [(1, 3.0), (2, 3.0)]
-    assert page_module._mean_line([[(1, 1.0)], [(2, 2.0)]]) == [(1, 1.0), (2, 2.0)]
+    assert _mean_line([long, short]) == [(1, 3.0), (2, 3.0)]
+    assert _mean_line([[(1, 1.0)], [(2, 2.0)]]) == [(1, 1.0), (2, 2.0)]
 
 
 def test_dev_scored_once_is_a_sentence_not_a_curve() -> None:
-    once = [Part(fold, (Step(5, "train", 1.0, 0.25 + 0.1 * fold),), None) for fold in range(2)]
+    once = [(Step(5, "train", 1.0, 0.25 + 0.1 * fold),) for fold in range(2)]
     assert dev_chart(once, "map@20") is None
     assert dev_once(once, "map@20") == "Dev was scored once: map@20 x 100 = 25.0, 35.0."
-    twice = [Part(None, (Step(1, "train", 1.0, 0.2), Step(2, "train", 1.0, 0.3)), None)]
+    twice = [(Step(1, "train", 1.0, 0.2), Step(2, "train", 1.0, 0.3))]
     assert dev_once(twice, "map@20") == ""
     assert dev_chart(twice, "map@20")
-    assert dev_once([Part(None, None, None)], "map@20") == ""
+    assert dev_once([()], "map@20") == ""
 
 
 def test_losses_that_are_not_finite_are_left_out(tmp_path: Path) -> None:
     records = log()
     records[0]["loss"] = math.nan
     records[1]["loss"] = math.inf
-    run = read_run(make_run(tmp_path / "r", logged=records))
-    assert run.parts[0].steps
-    assert [s.loss is None for s in run.parts[0].steps] == [True, True, False, False, False, False]
-    chart = loss_chart(run.parts)
+    steps = read_steps(make_run(tmp_path / "r", logged=records))
+    assert steps
+    assert [s.loss is None for s in steps] == [True, True, False, False, False, False]
+    chart = loss_chart([steps])
     assert chart
     assert "nan" not in repr(chart)
-    assert loss_chart([Part(None, (Step(1, "train", None, None),), None)]) is None
+    assert loss_chart([(Step(1, "train", None, None),)]) is None
 
 
 def test_of_a_step_logged_twice_the_later_record_counts(tmp_path: Path) -> None:
     again = [{**log()[2], "loss": 7.0}]
-    run = read_run(make_run(tmp_path / "r", logged=[*log(), *again]))
-    assert run.parts[0].steps
-    assert [s.step for s in run.parts[0].steps] == [1, 2, 3, 4, 5, 6]
-    assert run.parts[0].steps[2].loss == 7.0
+    steps = read_steps(make_run(tmp_path / "r", logged=[*log(), *again]))
+    assert steps
+    assert [s.step for s in steps] == [1, 2, 3, 4, 5, 6]
+    assert steps[2].loss == 7.0
 
 
 def test_no_training_and_no_log_are_said(tmp_path: Path) -> None:
@@ -495,10 +485,12 @@ def test_the_map_shows_each_text_twice_with_its_text(tmp_path: Path) -> None:
     assert [t.text() for t in root.all("bdi")].count("which text") == 8  # the table for those without a pointer
 
 
-def test_the_map_says_how_close_together_lies_what_belongs_together() -> None:
-    found = tuple(Point(p["language"], p["side"], p["text"], p["pair"], tuple(p["before"]), tuple(p["after"])) for p in points())
-    view = map_view(Part(None, None, found))
+def test_the_map_says_how_close_together_lies_what_belongs_together(tmp_path: Path) -> None:
+    found = read_points(make_run(tmp_path / "r"))
+    assert found
+    view = map_view(found, 2)
     assert view
+    assert view.fold == 2
     before, after = view.panels
     # before: languages 10 apart, so each text is 5 from its question's middle and hypot(5, 0.5) from the middle of all
     assert before.spread == pytest.approx(5 / math.hypot(5, 0.5))
@@ -509,7 +501,7 @@ def test_the_map_says_how_close_together_lies_what_belongs_together() -> None:
 def test_the_map_keeps_distances_the_same_on_both_axes() -> None:
     corners = [(0.0, 0.0), (4.0, 0.0), (0.0, 1.0)]
     found = tuple(Point("de", "query", "", str(i), None, c) for i, c in enumerate(corners))
-    view = map_view(Part(None, None, found))
+    view = map_view(found)
     assert view
     (panel,) = view.panels
     a, b, c = [(float(m.x), float(m.y)) for m in panel.marks]
@@ -582,8 +574,8 @@ def test_origins_and_settings_are_told(tmp_path: Path) -> None:
 
 def test_a_manifest_may_say_little(tmp_path: Path) -> None:
     run = make_run(tmp_path / "r", manifest={"schema": 1, "packages": [], "data": "?", "hardware": None, "languages_seen": []})
-    assert [(f.name, f.value) for f in facts(read_run(run))] == [("data", "mini"), ("trained on", "nothing")]
-    assert "maml on mini" in texts(tree(run))  # from config.yaml then
+    assert [(f.name, f.value) for f in facts(read_run(run))] == [("data", "?"), ("trained on", "nothing")]
+    assert "? on ?" in texts(tree(run))
 
 
 def test_time_per_stage() -> None:
@@ -622,10 +614,15 @@ def test_runs_are_compared_and_the_best_is_marked(tmp_path: Path) -> None:
 
 
 def test_best_depends_on_the_direction_and_needs_a_choice() -> None:
-    assert page_module._best([0.1, 0.3, math.nan, 0.3], True) == [False, True, False, True]
-    assert page_module._best([0.1, 0.3, math.nan, 0.3], False) == [True, False, False, False]
-    assert page_module._best([0.1, math.nan], True) == [False, False]
-    assert page_module._best([0.2, 0.2], True) == [False, False]
+    def best(values: Sequence[float], higher_is_better: bool) -> list[bool]:
+        ranks = rank_column(values, higher_is_better)
+        found = _marked([Cell(Summary(v, None, (v,)), None if math.isnan(v) else r) for v, r in zip(values, ranks, strict=True)])
+        return [marked for _, marked in found]
+
+    assert best([0.1, 0.3, math.nan, 0.3], True) == [False, True, False, True]
+    assert best([0.1, 0.3, math.nan, 0.3], False) == [True, False, False, False]
+    assert best([0.1, math.nan], True) == [False, False]
+    assert best([0.2, 0.2], True) == [False, False]
 
 
 def test_runs_that_cannot_be_compared_say_so(tmp_path: Path) -> None:
@@ -639,15 +636,25 @@ def test_runs_that_cannot_be_compared_say_so(tmp_path: Path) -> None:
         (found,) = comparisons([read_run(first), read_run(other)])
         return " ".join(found.notes)
 
-    assert (
-        notes(other_data) == "These runs were scored on different data (fingerprints), so their means are not of the same thing."
-    )
-    assert "folds or splits" in notes(other_folds)
-    assert "language pairs" in notes(other_pools)
-    assert "trained on different languages" in notes(other_degrees)
+    data = "not known to be the same data: fingerprints 0 of b (maml) and feedfeedfeed of a (maml) differ or are missing"
+    assert notes(other_data) == data
+    assert notes(other_folds).startswith("folds differ")
+    assert "scored in different languages" in notes(other_pools)
+    assert notes(other_degrees).startswith("runs were trained on different languages")
     (found,) = comparisons([read_run(first), read_run(other_degrees)])
-    assert [title for title, _ in found.columns] == ["all languages"]
-    assert "Careful: These runs were scored on different data" in texts(tree(first, other_data))
+    assert [title for title, _ in found.columns] == ["all languages", "few-shot", "zero-shot"]
+    # What is few-shot to both: questions in Arabic, and Arabic to Arabic. Zero-shot: what has to do with English.
+    assert found.columns[1:] == (("few-shot", ("multi", "mono")), ("zero-shot", ("multi", "bi", "mono")))
+    assert [found.lines[0].cells[i].shown for i in (3, 4, 5, 7)] == ["50.0", "70.0", "52.0", "72.0"]
+    assert f"Careful: {data}" in texts(tree(first, other_data))
+
+
+def test_an_untrained_run_is_compared_on_the_parts_of_a_trained_one(tmp_path: Path) -> None:
+    trained, untrained = make_run(tmp_path / "a"), make_run(tmp_path / "b", rows(seen=(), base=0.4))
+    (found,) = comparisons([read_run(trained), read_run(untrained)])
+    assert found.notes == ()
+    assert [title for title, _ in found.columns] == ["all languages", "few-shot", "zero-shot"]
+    assert [cell.shown for cell in found.lines[1].cells[3:7]] == ["40.5", "50.5", "60.5", "42.0"]
 
 
 def test_different_metrics_are_in_different_tables(tmp_path: Path) -> None:
@@ -668,9 +675,12 @@ def test_a_single_run_has_no_comparison(tmp_path: Path) -> None:
     assert root.all("h1")[0].text() == "maml on mini"
 
 
-def test_a_metric_whose_plugin_is_missing_counts_as_better_when_higher() -> None:
-    assert page_module._higher_is_better("no-such-metric") is True
-    assert page_module._higher_is_better(None) is True
+def test_a_metric_whose_plugin_is_missing_counts_as_better_when_higher(tmp_path: Path) -> None:
+    known = read_run(make_run(tmp_path / "r"))
+    assert (known.direction, known.higher_is_better) == (True, True)
+    for components in ({"metric": {"name": "no-such-metric"}}, {}):
+        run = replace(known, manifest={**MANIFEST, "components": components})
+        assert (run.direction, run.higher_is_better) == (None, True)
 
 
 # -- hostile texts ------------------------------------------------------------------------------------------------------------
@@ -915,6 +925,8 @@ def broken(run: Path, how: str) -> None:
         edit(results, main_score={"metric": None})
     elif how == "scores":
         edit(results, scores={})
+    elif how == "no main scores":
+        edit(results, scores=[{**row, "metric": "other"}])
     elif how == "variant":
         edit(results, scores=[{**row, "variant": "both"}])
     elif how == "value":
@@ -948,11 +960,7 @@ def broken(run: Path, how: str) -> None:
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ("no folder", r"run: no such folder; expected a run folder"),
-        ("a file", r"run: is a file; expected a run folder"),
-        ("empty folder", r"run: holds neither results.json nor config.yaml; expected a run folder"),
-        ("unfinished", r"run/results.json: not there, so this run did not finish"),
-        ("no manifest", r"run/manifest.json: not there"),
+        ("no manifest", r"run/manifest.json: cannot be read: No such file"),
         ("not JSON", r"run/results.json: not JSON: .*line 1 column 13"),
         ("deep", r"run/results.json: not JSON: "),
         ("list", r"run/results.json: holds \[\], expected an object"),
@@ -960,6 +968,7 @@ def broken(run: Path, how: str) -> None:
         ("schema", r"run/results.json: schema is 2, expected 1"),
         ("main score", r"run/results.json: main_score.metric is None, expected the name of a metric"),
         ("scores", r"run/results.json: scores is {}, expected a list"),
+        ("no main scores", r"run/results.json: no row of scores is of the main metric map@20"),
         ("variant", r"run/results.json: scores\[0\].variant is 'both', expected multi or bi or mono"),
         ("value", r"run/results.json: baseline_scores\[0\].value is nan, expected a number"),
         ("value missing", r"run/results.json: scores\[1\].value is missing, expected a number"),
@@ -984,6 +993,24 @@ def test_what_is_broken_is_named(tmp_path: Path, how: str, message: str) -> None
     assert not (tmp_path / "page.html").exists()
 
 
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("no folder", r"run: no such folder; expected a run folder"),
+        ("a file", r"run: no such folder; expected a run folder"),
+        ("empty folder", r"run: holds no results.json; expected the folder of a run that has ended"),
+        ("unfinished", r"run: holds no results.json; expected the folder of a run that has ended"),
+    ],
+)
+def test_a_folder_of_no_run_that_ended_is_refused(tmp_path: Path, how: str, message: str) -> None:
+    run = make_run(tmp_path / "run")
+    broken(run, how)
+    with pytest.raises(ConfigError, match=message) as caught:
+        write_report([run], tmp_path / "page.html")
+    assert caught.value.exit_code == EXIT_USAGE
+    assert not (tmp_path / "page.html").exists()
+
+
 def test_a_folder_that_may_not_be_looked_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make_run(tmp_path / "run")
 
@@ -991,7 +1018,7 @@ def test_a_folder_that_may_not_be_looked_into(tmp_path: Path, monkeypatch: pytes
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "is_dir", refuse)
-    with pytest.raises(MetasearchError, match="run: cannot be read: Permission denied"):
+    with pytest.raises(ConfigError, match="run: cannot be read: Permission denied"):
         read_run(run)
 
 

@@ -26,22 +26,13 @@ def read_text(file: Path) -> str:
         raise DataError(f"{file}: cannot be read: {error.strerror or error}") from error
 
 
-def read_object(file: Path) -> dict[str, Any]:
-    """A JSON file that holds an object.
-
-    Raises:
-        DataError: as :func:`read_text`, or it holds something else.
-    """
-    return parse_object(read_text(file), str(file))
-
-
 def read_versioned(file: Path) -> dict[str, Any]:
     """A JSON file of ours, whose ``schema`` is 1.
 
     Raises:
-        DataError: as :func:`read_object`, or it is of another schema.
+        DataError: as :func:`read_text`, or it holds something else.
     """
-    content = read_object(file)
+    content = parse_object(read_text(file), str(file))
     if content.get("schema") != 1:
         raise DataError(f"{file}: schema is {brief(content.get('schema'))}, expected 1 (was it written by a newer metasearch?)")
     return content
@@ -90,6 +81,11 @@ def is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
+def is_texts(value: Any) -> bool:
+    """Whether it is a list of texts, and not empty."""
+    return isinstance(value, list) and bool(value) and all(map(is_text, value))
+
+
 def is_whole(value: Any) -> bool:
     """Whether it is a whole number; true and false are none."""
     return type(value) is int
@@ -97,6 +93,11 @@ def is_whole(value: Any) -> bool:
 
 def is_number(value: Any) -> bool:
     return type(value) in (int, float) and abs(value) < _LARGEST  # NaN is not less than anything
+
+
+def is_place(value: Any) -> bool:
+    """Whether it is a point of the plane."""
+    return isinstance(value, list) and len(value) == 2 and all(map(is_number, value))
 
 
 def brief(value: Any) -> str:

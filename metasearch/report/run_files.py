@@ -17,10 +17,11 @@ from metasearch.report.checked_json import (
     as_object,
     dig,
     is_number,
+    is_place,
     is_text,
+    is_texts,
     is_whole,
     parse_object,
-    read_object,
     read_text,
     read_versioned,
     records,
@@ -29,8 +30,6 @@ from metasearch.report.checked_json import (
 
 DEGREES = ("few-shot", "zero-shot")
 SIDES = ("query", "candidate")
-# Metrics of sentence pairs: the search is symmetric, and what is scored are tracks, not questions.
-_OF_PAIRS = ("pearson", "spearman")
 
 Pool = tuple[str, str, tuple[str, ...]]  # variant, question language, candidate languages in order of name
 
@@ -83,8 +82,8 @@ class Run:
 
     @property
     def symmetric(self) -> bool:
-        """Whether sentence pairs were scored, not questions."""
-        return self.metric in _OF_PAIRS
+        """Whether sentence pairs were scored, by track, not questions."""
+        return self.metric in ("pearson", "spearman")
 
     @property
     def variants(self) -> list[str]:
@@ -182,19 +181,16 @@ def read_run(path: Path) -> Run:
         # Before training no language was seen, so these rows all say zero-shot; they are shown beside those after training.
         tuple(replace(row, supervision=degrees.get(pool_of(row), row.supervision)) for row in before),
         {stage: float(take(timings, stage, f"{file}: timings", "seconds", is_number)) for stage in timings},
-        read_object(path / "manifest.json"),
+        read_versioned(path / "manifest.json"),
     )
 
 
 def _row(record: Mapping[str, Any], place: str) -> Row:
-    def languages(value: Any) -> bool:
-        return isinstance(value, list) and bool(value) and all(map(is_text, value))
-
     return Row(
         take(record, "metric", place, "text", is_text),
         take(record, "variant", place, " or ".join(VARIANTS), lambda v: v in VARIANTS),
         take(record, "query_language", place, "text", is_text),
-        tuple(take(record, "candidate_languages", place, "a list of languages", languages)),
+        tuple(take(record, "candidate_languages", place, "a list of languages", is_texts)),
         take(record, "supervision", place, " or ".join(DEGREES), lambda v: v in DEGREES),
         take(record, "split", place, "text", is_text),
         take(record, "fold", place, "a whole number or null", lambda v: v is None or is_whole(v)),
@@ -278,9 +274,6 @@ def read_points(folder: Path) -> tuple[Point, ...] | None:
 
 
 def _point(record: Mapping[str, Any], place: str) -> Point:
-    def is_place(value: Any) -> bool:
-        return isinstance(value, list) and len(value) == 2 and all(map(is_number, value))
-
     before = take(record, "before", place, "two numbers or null", lambda v: v is None or is_place(v))
     after = take(record, "after", place, "two numbers", is_place)
     return Point(

@@ -267,7 +267,7 @@ class _Space:
         """
         ids = self._ids(language)
         for place in self._nearness(question, language):
-            question_id = ids[place]
+            question_id = ids[int(place)]
             if question_id not in used and (answered_in, question_id) in self.corpus.answers:
                 return question_id
         raise RuntimeError("all questions are used")  # the caller has counted them

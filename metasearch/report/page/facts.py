@@ -90,6 +90,8 @@ def shown_time(seconds: float) -> str:
 
     Example:
         >>> [shown_time(s) for s in (0.04, 4.2, 95, 3700)]
-        ['0.0 s', '4.2 s', '1 min 35 s', '1 h 1 min']
+        ['0.04 s', '4.2 s', '1 min 35 s', '1 h 1 min']
     """
+    if seconds < 1:
+        return f"{seconds:.2g} s"
     return f"{seconds:.1f} s" if seconds < 59.95 else spoken_time(seconds)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from metasearch.evaluation import Row
 from metasearch.report.page.colours import LEVELS
-from metasearch.report.page.scores import change, hundredfold, shown_score
+from metasearch.report.page.scores import Change, change, hundredfold, shown_score
 from metasearch.report.run_files import Run
 from metasearch.report.summary import Summary, summarise
 
@@ -67,9 +67,8 @@ def heat_panels(run: Run) -> list[HeatPanel]:
         cells = {}
         for pair, (summary, row) in table.items():
             level = round((summary.mean - low) / (high - low) * (LEVELS - 1))
-            cells[pair] = HeatCell(
-                hundredfold(summary.mean), level, _about(run, row, f"{shown_score(summary)} {run.metric} x 100")
-            )
+            about = _about(run, row, f"{shown_score(summary)} {run.metric} x 100")
+            cells[pair] = HeatCell(hundredfold(summary.mean), level, about)
         return panel(title, "heat", cells, (low, high))
 
     found = [scores("before training", before)] if before else []
