@@ -93,7 +93,7 @@ def reproduce(
     for table, plan in zip(content["tables"], plans, strict=True):
         reasons = [str(errors[job.folder] or "") if job else reason for job, reason in plan]
         folders = [job.folder if job and not errors[job.folder] else None for job, _ in plan]
-        result = _table(name, table, folders, reasons, scale)
+        result = _table(name, table, folders, reasons, scale, words)
         found.append(Reproduced(result, _write(result, table, folder)))
     return found
 
@@ -171,7 +171,12 @@ def _scaled(scale: float) -> list[str]:
 
 
 def _table(
-    name: str, table: Mapping[str, Any], folders: Sequence[Path | None], reasons: Sequence[str], scale: float
+    name: str,
+    table: Mapping[str, Any],
+    folders: Sequence[Path | None],
+    reasons: Sequence[str],
+    scale: float,
+    words: Sequence[str],
 ) -> ResultTable:
     columns = table["columns"]
     rows: list[tuple[ResultRow, bool]] = []
@@ -193,6 +198,8 @@ def _table(
     notes = ["mean ± standard deviation over folds; ranks in parentheses"] if several else ["one fold; ranks in parentheses"]
     if scale < 1:
         notes.append(f"scaled down: {scale:g} of the paper's meta-tasks and epochs, so the two columns do not compare")
+    if words:
+        notes.append(f"with {' '.join(words)}, where a row does not fix it")
     shown = tuple(line for line, hidden in rows if not hidden)
     title = f"{name}: {table['title']}"
     return ResultTable(f"{name}-{table['name']}", title, tuple(c["name"] for c in columns), shown, tuple(notes))

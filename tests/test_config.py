@@ -204,8 +204,8 @@ def test_any_file_is_a_config_or_a_clear_error(tmp_path_factory: pytest.TempPath
 
 
 @pytest.mark.parametrize("preset", presets())
-@pytest.mark.parametrize("algo", ["zero-shot", "fine-tune", "maml", "maml-align"])
-@pytest.mark.parametrize("data", ["mini", "xquad-r"])
+@pytest.mark.parametrize("algo", registry.names("algo"))
+@pytest.mark.parametrize("data", registry.names("data"))
 def test_every_preset_fits_every_algorithm_and_data_set(preset: str, algo: str, data: str) -> None:
     assert compose(f"preset={preset}", f"algo={algo}", f"data={data}")["preset"] == preset
 
@@ -248,6 +248,24 @@ def test_the_paper_preset_is_the_papers_setting() -> None:
         "algo.detach_teacher": False,
     }
     assert {key: authors[key] for key in differs} == differs
+
+
+def test_a_preset_may_set_other_groups_where_they_have_the_key() -> None:
+    assert compose("encoder=dual", "algo=maml")["algo.outer_lr"] == 1e-5
+    assert compose("encoder=dual", "algo=maml", "algo.outer_lr=3e-5")["algo.outer_lr"] == 3e-5
+    assert compose("algo=maml")["algo.outer_lr"] == 5e-5
+    assert "algo.outer_lr" not in compose("encoder=dual", "algo=zero-shot")
+
+
+def test_data_of_pairs_brings_what_fits() -> None:
+    for words in (("encoder=dual",), ("data=sts2017",), ("data=stsb", "algo=maml")):
+        config = compose(*words)
+        assert [config[f"{kind}.name"] for kind in ("encoder", "loss", "metric")] == ["dual", "cosine-mse", "pearson"]
+    assert compose("data=sts2017", "algo=maml")["mode"] == "mono-bi"
+    assert compose("data=sts2017", "algo=maml-align")["mode"] == "mono-bi-multi"
+    assert compose("algo=maml")["mode"] == "trans"
+    assert compose("encoder=bm25")["algo.name"] == "zero-shot"
+    assert compose("loss=cached")["sampler.cached_negatives"] == 32
 
 
 @pytest.mark.parametrize("item", list(registry), ids=lambda item: f"{item.kind}={item.name}")

@@ -129,7 +129,7 @@ def compose(
             put(key, value[chosen["algo"].name], f"{item.kind}={item.name}")
     base = dict(values)  # what a dropped key falls back to
     preset = _preset_name(overrides, from_file)
-    for key, value in _preset_values(preset, chosen).items():
+    for key, value in _preset_values(preset, chosen, known).items():
         put(key, value, f"preset {preset}")
     for key, value in from_file.items():
         if key not in KINDS and not key.endswith(".name"):
@@ -217,18 +217,24 @@ def _preset_name(overrides: list[Override], from_file: Mapping[str, Any]) -> str
     return str(name)
 
 
-def _preset_values(name: str, chosen: Mapping[str, Registered]) -> dict[str, Any]:
-    """A preset's keys; a block ``algo=maml:`` holds only when that component is chosen."""
+def _preset_values(name: str, chosen: Mapping[str, Registered], known: set[str]) -> dict[str, Any]:
+    """A preset's keys; a block ``algo=maml:`` holds only when that component is chosen.
+
+    In a block a key with a dot is one of another group, ``algo.outer_lr``, for where the chosen component has it.
+    """
     text = (resources.files("metasearch.config") / "presets" / f"{name}.yaml").read_text(encoding="utf-8")
     values: dict[str, Any] = {}
     blocks: dict[str, Any] = {}
+    others: dict[str, Any] = {}
     for key, value in parse_yaml(text, f"preset {name}").items():
         kind, equals, component = key.partition("=")
         if not equals:
             values.update(_flatten({key: value}))
         elif chosen[kind].name == component:
-            blocks.update(_flatten(value, f"{kind}."))
-    return {**values, **blocks}
+            own = {key: inner for key, inner in value.items() if "." not in key}
+            blocks.update(_flatten(own, f"{kind}."))
+            others.update({key: inner for key, inner in value.items() if key in known})
+    return {**values, **blocks, **others}
 
 
 # -- keys --------------------------------------------------------------------------------------------------------------
