@@ -15,7 +15,7 @@ from typing import Any
 
 from metasearch.config import compose
 from metasearch.config.files import parse_yaml
-from metasearch.errors import ConfigError, did_you_mean
+from metasearch.errors import ConfigError, ModelError, did_you_mean
 from metasearch.evaluation import Row
 from metasearch.registry import KINDS
 from metasearch.report import Reporter, RunFolder
@@ -35,10 +35,12 @@ class Reproduced:
     Attributes:
         table: what was found.
         files: CSV, Markdown, LaTeX and the plots.
+        failed: names of runs that were started and failed, for another reason than a model that cannot be had.
     """
 
     table: ResultTable
     files: tuple[Path, ...]
+    failed: tuple[str, ...]
 
 
 def experiments() -> list[str]:
@@ -59,7 +61,8 @@ def reproduce(
     Args:
         name: one of :func:`experiments`; its file in ``examples/reproduce`` says which runs it takes.
         inputs: files that the user brings, name -> path, for example ``{"xquad-r": "data/xquad-r"}``. Rows that need one which
-            is missing are left empty and marked.
+            is missing are left empty and marked. The name of a row's model stands for a local copy of it:
+            ``{"sentence-transformers/LaBSE": "models/LaBSE"}``.
         words: settings on top of every run, for example ``["encoder.model=...", "data.fold=all"]``; a row's own settings win.
         scale: multiplies the number of meta-tasks and epochs; below 1 only fold 0 is run unless ``words`` say otherwise.
         out: folder of the runs (shared by all experiments, so that none is made twice), tables and plots.
@@ -73,8 +76,9 @@ def reproduce(
     """
     content = _read(name)
     inputs = dict(inputs or {})
+    models = _models(content)
     for given in inputs:
-        if given not in content["inputs"]:
+        if given not in content["inputs"] and given not in models:
             known = ", ".join(content["inputs"]) or "none"
             raise ConfigError(
                 f"--input {given}: {name} takes no such input; {did_you_mean(given, content['inputs'])}known: {known}"
@@ -86,7 +90,7 @@ def reproduce(
     plans = [_plan(table, content["inputs"], inputs, words, scale, folder, used) for table in content["tables"]]
     for word in words if any(job for plan in plans for job, _ in plan) else ():
         if word not in used:
-            raise ConfigError(f"{word}: fits no row of {name}: none of them has such a key")
+            raise ConfigError(f"{word}: fits no row of {name}: none of them has such a key, or each fixes it itself")
     jobs = {job.folder: job for plan in plans for job, _ in plan if job}
     errors = {outcome.job.folder: outcome.error for outcome in run_jobs(list(jobs.values()), reporter or Reporter())}
     found = []
@@ -94,7 +98,8 @@ def reproduce(
         reasons = [str(errors[job.folder] or "") if job else reason for job, reason in plan]
         folders = [job.folder if job and not errors[job.folder] else None for job, _ in plan]
         result = _table(name, table, folders, reasons, scale, words)
-        found.append(Reproduced(result, _write(result, table, folder)))
+        failures = dict.fromkeys(job.folder for job, _ in plan if job and not isinstance(errors[job.folder], ModelError | None))
+        found.append(Reproduced(result, _write(result, table, folder), tuple(failure.name for failure in failures)))
     return found
 
 
@@ -142,10 +147,10 @@ def _plan(
         if missing:
             plan.append((None, "; ".join(f"needs --input {item}=PATH: {known[item]}" for item in missing)))
             continue
-        paths = {item: str(Path(inputs[item]).expanduser().absolute()) for item in needed}
-        filled = [[word.format(**paths) for word in part] for part in (base, row["words"])]
-        start = ["preset=paper", "eval.baseline=false", *_scaled(scale), *filled[0]]
-        fitting = _fitting(words, [*start, *filled[1]])
+        paths = {item: _quoted(inputs[item]) for item in needed}
+        filled = [[_with_model(word.format(**paths), inputs) for word in part] for part in (base, row["words"])]
+        start = ["preset=paper", "eval.baseline=false", "train.save=false", *_scaled(scale), *filled[0]]
+        fitting = [word for word in _fitting(words, [*start, *filled[1]]) if _key(word) not in own]
         used.update(fitting)
         job = Job.of(folder, [*start, *fitting, *filled[1]])
         stem = slug(f"{job.config['data.name']} {job.config['algo.name']} {job.config['mode'] or ''}")
@@ -156,9 +161,30 @@ def _plan(
 
 def _fitting(words: Sequence[str], row: Sequence[str]) -> list[str]:
     """The user's words that a row can take: ``data.context=false`` means nothing for sentence pairs."""
-    keys = {word: word.lstrip("+~").partition("=")[0].strip() for word in words}
+    keys = {word: _key(word) for word in words}
     config = compose(*row, *(word for word in words if keys[word] in KINDS), *row)
     return [word for word in words if keys[word] in KINDS or keys[word] in config]
+
+
+def _key(word: str) -> str:
+    return word.lstrip("+~").partition("=")[0].strip()
+
+
+def _quoted(path: str) -> str:
+    """An absolute path as a value that commas and brackets do not cut."""
+    whole = str(Path(path).expanduser().absolute())
+    return f'"{whole}"' if "'" in whole else f"'{whole}'"
+
+
+def _models(content: Mapping[str, Any]) -> list[str]:
+    """Names of the models that rows ask for."""
+    words = [word for table in content["tables"] for row in table["rows"] for word in row.get("words") or ()]
+    return [word.partition("=")[2] for word in words if word.startswith("encoder.model=")]
+
+
+def _with_model(word: str, inputs: Mapping[str, str]) -> str:
+    key, _, model = word.partition("=")
+    return f"{key}={_quoted(inputs[model])}" if key == "encoder.model" and model in inputs else word
 
 
 def _scaled(scale: float) -> list[str]:
@@ -198,6 +224,7 @@ def _table(
     notes = ["mean ± standard deviation over folds; ranks in parentheses"] if several else ["one fold; ranks in parentheses"]
     if scale < 1:
         notes.append(f"scaled down: {scale:g} of the paper's meta-tasks and epochs, so the two columns do not compare")
+    notes += [f"{line.name}, {line.trained_as}: {line.note}" for line, hidden in rows if hidden and line.note]
     if words:
         notes.append(f"with {' '.join(words)}, where a row does not fix it")
     shown = tuple(line for line, hidden in rows if not hidden)

@@ -58,9 +58,14 @@ class RunResult:
 
     @property
     def main_score(self) -> dict[str, Any]:
-        """Mean of the main metric over question languages (tracks) in the multilingual pool, or the first variant scored."""
-        variants = [v for v in VARIANTS if any(r.variant == v for r in self.rows)]
-        summary = summarise(self.rows, self.metric, variants[0]) if variants else None
+        """Mean of the main metric over question languages in the multilingual pool, or the first variant scored.
+
+        For sentence pairs: over all tracks, and the variant is None.
+        """
+        variants: list[str | None] = [v for v in VARIANTS if any(r.variant == v for r in self.rows)]
+        if self.by_track:
+            variants = [None]
+        summary = summarise(self.rows, self.metric, variants[0]) if self.rows else None
         return {
             "metric": self.metric,
             "variant": variants[0] if variants else None,
@@ -139,18 +144,19 @@ def run_config(config: Config, reporter: Reporter, command: str, seen: Sequence[
                     base = scorer.test(split, (), "scoring the untrained encoder")
             with clock("train"):
                 progress = _train(parts, split, streams, scorer, part)
+            clock.add("train_steps", progress.seconds)  # without the scoring of dev: what the paper's Table 6 counts
             part.write_json("checkpoints/progress.json", progress.to_json())
         with clock("score_after"):
             after = scorer.test(split, seen, "scoring the encoder")
         _write_scored(part, config, base, after)
         base_rows = base.rows if base else []
-        if mode:
+        if mode and config["train.save"]:
             with clock("save_model"):
                 encoder.save(part.model, _card(parts, command, seen, base_rows, after.rows))
-                part.drop_checkpoint("best")
+        part.drop_checkpoint("best")
         before += base_rows
         rows += after.rows
-    if not mode and encoder.trainable:  # one model for all folds
+    if not mode and encoder.trainable and config["train.save"]:  # one model for all folds
         with clock("save_model"):
             encoder.save(folder.model, _card(parts, command, seen, (), rows))
     folder.write_json("manifest.json", {**about, "encoder": encoder.describe(), "languages_seen": list(seen)})
@@ -202,6 +208,8 @@ def _evaluation_config(
         config = compose(*ours, *words, file=recorded)
         if config["data.name"] != compose(file=recorded)["data.name"]:  # a fold of other data would mean nothing
             config = compose(*ours, "data.fold=none", *words, file=recorded)
+        if kind_of(config) != kind_of(compose(file=recorded)):  # nor would encoder, loss and metric for the other kind of data
+            config = compose("algo=zero-shot", model, *words, defaults={"data.fold": "none"})
     if config.components["algo"].name != "zero-shot":
         raise ConfigError(f"algo={config['algo.name']}: evaluate does not train; use metasearch run")
     return config
@@ -251,6 +259,7 @@ def _prepare(config: Config, clock: _Clock, reporter: Reporter, out: Path | None
     check_metric(metric, dataset.kind)
     with clock("read_data"):
         corpus = dataset.load()
+        _check_variants(corpus, config)
         splits = make_splits(corpus, config["data.fold"], config["seed"], dataset.dev_share)
         translated = dataset.load_translated(config["data.translated"]) if mode and config["data.translated"] else None
     for read in (corpus, *([translated] if translated else [])):
@@ -266,6 +275,10 @@ def _prepare(config: Config, clock: _Clock, reporter: Reporter, out: Path | None
         encoder: Encoder = config.create("encoder")
         encoder.to(device, config["precision"])
     _check_kinds(config, algorithm, encoder, loss, dataset)
+    if mode:
+        algorithm.check(encoder)
+        if loss.needs_cached_negatives and not getattr(sampler, "cached_negatives", 0):
+            raise ConfigError(f"loss={config['loss.name']}: needs sampler.cached_negatives of at least 1, for example 32")
     if mode and sampler.needs_embeddings:
         with clock("embed_for_sampling"):
             _embed_for(sampler, encoder, [corpus, *([translated] if translated else [])], config, reporter)
@@ -442,6 +455,18 @@ def _check_kinds(config: Config, algorithm: MetaAlgorithm, encoder: Encoder, los
         )
 
 
+def _check_variants(corpus: AnyCorpus, config: Config) -> None:
+    if isinstance(corpus, PairCorpus):
+        there = {"mono" if first == second else "bi" for first, second in corpus.tracks}
+    else:
+        there = {"multi", "mono", *(["bi"] if len(corpus.languages) > 1 else [])}
+    if not there & set(config["eval.variants"]):
+        raise ConfigError(
+            f"eval.variants=[{','.join(config['eval.variants'])}]: data={config['data.name']} has nothing to score that way; "
+            f"it has {', '.join(v for v in VARIANTS if v in there)}"
+        )
+
+
 def _device(name: str) -> str:
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
@@ -515,6 +540,8 @@ def _card(parts: _Parts, command: str, seen: Sequence[str], before: Sequence[Row
         data_name=parts.corpus.name,
         data_citation=parts.dataset.citation,
         data_license=parts.dataset.license,
+        translated=dict(config["data.translated"] or {}) if parts.mode else {},
+        translated_alone=config["data.translated_use"] == "replace",
         algorithm=config["algo.name"],
         algorithm_citation=parts.algorithm.citation,
         mode=config["mode"] or "none",
@@ -562,6 +589,12 @@ def fresh_path(name: str) -> str:
     return path
 
 
+def kind_of(config: Config) -> str:
+    """Of the data: ``"triplets"`` or ``"pairs"``."""
+    kind: str = config.components["data"].load().kind
+    return kind
+
+
 def command_line(name: str, words: Sequence[str], file: str | Path | None) -> str:
     """The command that does the same, for manifest and model card."""
     return shlex.join(["metasearch", name, *words, *(["--config", str(file)] if file else [])])
@@ -573,10 +606,13 @@ class _Clock:
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
 
+    def add(self, stage: str, seconds: float) -> None:
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
         begin = time.perf_counter()
         try:
             yield
         finally:
-            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - begin
+            self.add(stage, time.perf_counter() - begin)

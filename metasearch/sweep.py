@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import traceback
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from metasearch.config import Config, compose
-from metasearch.config.files import read_yaml
-from metasearch.errors import ConfigError, MetasearchError
+from metasearch.config.files import parse_yaml, read_yaml
+from metasearch.episodes import parse_mode
+from metasearch.errors import ConfigError, MetasearchError, TrainingError
 from metasearch.report import Reporter, RunFolder
-from metasearch.runner import command_line, run_config
+from metasearch.report.run_files import read_run
+from metasearch.runner import command_line, kind_of, run_config
 
 
 @dataclass(frozen=True)
@@ -38,25 +44,36 @@ class Job:
             ConfigError: as :func:`metasearch.compose`.
         """
         words = tuple(word for word in words if not word.lstrip("+").startswith("out="))
-        return cls(folder, words, file, compose(*words, file=file))
+        config = compose(*words, file=file)
+        if config["mode"] is not None:
+            parse_mode(config["mode"], kind_of(config))
+        return cls(folder, words, file, config)
 
     @property
     def done(self) -> bool:
-        """Whether the folder holds the finished run of this very configuration.
+        """Whether the folder holds the finished run of this very configuration on this very data.
 
         Raises:
-            ConfigError: it holds the run of another one.
+            ConfigError: it holds the run of another one, or the data has changed since.
         """
         if not (self.folder / "results.json").is_file():
             return False
-        if read_yaml(self.folder / "config.yaml") != self._as_recorded():
+        if read_yaml(self.folder / "config.yaml") != parse_yaml(self.config.to_yaml(out=None), "config"):
             raise ConfigError(f"{self.folder}: holds a finished run of another configuration; choose another out=")
+        if read_run(self.folder).fingerprint != _fingerprint(self.config):
+            raise ConfigError(f"{self.folder}: holds a finished run on data that has changed since; choose another out=")
         return True
 
-    def _as_recorded(self) -> object:
-        from metasearch.config.files import parse_yaml
 
-        return parse_yaml(self.config.to_yaml(out=None), "config")
+_fingerprints: dict[str, str] = {}
+
+
+def _fingerprint(config: Config) -> str:
+    """Of the data that a configuration names; read once for all jobs that share it."""
+    key = json.dumps([config.components["data"].component.target, config.options("data")], sort_keys=True)
+    if key not in _fingerprints:
+        _fingerprints[key] = config.create("data").load().fingerprint
+    return _fingerprints[key]
 
 
 @dataclass(frozen=True)
@@ -76,19 +93,50 @@ def run_jobs(jobs: Sequence[Job], reporter: Reporter) -> Iterator[Outcome]:
     Raises:
         ConfigError: a folder holds the run of another configuration; nothing has been run then.
     """
-    finished = [job.done for job in jobs]
-    for number, (job, done) in enumerate(zip(jobs, finished, strict=True), 1):
-        reporter.say(f"run {number} of {len(jobs)}: {job.folder.name}{' (done before)' if done else ''}")
-        error = None
-        if not done:
-            _move_aside(job.folder)
-            out = compose(*job.words, f"out='{job.folder}'", file=job.file)
-            try:
-                run_config(out, reporter, command_line("run", job.words, job.file))
-            except MetasearchError as failure:
-                error = failure
-                reporter.warn(f"{job.folder.name}: {failure}")
-        yield Outcome(job, error)
+    if not jobs:
+        return
+    with _alone(jobs[0].folder.parent):
+        finished = [job.done for job in jobs]
+        for number, (job, done) in enumerate(zip(jobs, finished, strict=True), 1):
+            reporter.say(f"run {number} of {len(jobs)}: {job.folder.name}{' (done before)' if done else ''}")
+            error = None if done else _run(job, reporter)
+            if error:
+                reporter.warn(f"{job.folder.name}: {error}")
+            yield Outcome(job, error)
+
+
+def _run(job: Job, reporter: Reporter) -> MetasearchError | None:
+    _move_aside(job.folder)
+    config = compose(*job.words, f"out='{job.folder}'", file=job.file)
+    try:
+        run_config(config, reporter, command_line("run", job.words, job.file))
+    except MetasearchError as error:
+        return error
+    except Exception as error:  # out of memory, a full disk, a plugin's bug: the other runs go on
+        if os.environ.get("METASEARCH_VERBOSE"):
+            traceback.print_exception(error)
+        return TrainingError(f"{type(error).__name__}: {error}")
+    return None
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold a folder of runs; a second process would take our unfinished run for one that was given up.
+
+    Raises:
+        ConfigError: another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as file:
+        try:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except ImportError:  # no such locks on this system
+            pass
+        except OSError as error:
+            raise ConfigError(f"{folder}: another process is making runs in it; wait, or choose another folder") from error
+        yield
 
 
 def sweep_folder(words: Sequence[str]) -> str | None:

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from metasearch.cli import compare_command
 from metasearch.errors import ConfigError, DataError
 from metasearch.report.compare import compare
-from metasearch.report.significance import RESAMPLES, paired_pearson_test, paired_test, rank_column
+from metasearch.report.significance import RESAMPLES, paired_pearson_test, paired_test, rank_column, ranks_within
 
 # -- ranks -------------------------------------------------------------------------------------------------------------
 
@@ -595,3 +595,8 @@ def test_comparing_does_not_import_torch(two: tuple[Path, Path]) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_ranks_within_groups() -> None:
+    ranks = ranks_within(np.array([3.0, 1.0, 9.0, 9.0, 5.0]), ["a", "a", "b", "b", "b"])
+    assert ranks.tolist() == [2.0, 1.0, 2.5, 2.5, 1.0]

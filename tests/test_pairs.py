@@ -48,6 +48,7 @@ def test_sts2017_reads_every_track_in_the_order_of_its_name(tmp_path: Path) -> N
     corpus = STS2017(str(write_tracks(tmp_path / "sts"))).load()
     assert list(corpus.tracks) == [("ar", "ar"), ("ar", "en"), ("en", "en"), ("es", "en"), ("es", "es"), ("tr", "en")]
     pair = corpus.tracks["tr", "en"][3]
+    assert (pair.id, pair.group) == ("tr-en-0004", "0004")  # another pair than line 4 of other tracks, in the same part
     assert (pair.first, pair.second, pair.score) == ('tr3 "said tr3', "en3 said en3", 0.3)
     assert corpus.pairs_of("en", "tr")[3] == pair.swapped()
     assert len(corpus.tracks["tr", "en"]) == 20
@@ -128,6 +129,12 @@ def test_broken_stsb(tmp_path: Path, name: str, text: str, said: str) -> None:
     (tmp_path / name).write_text(text, encoding="utf-8")
     with pytest.raises(DataError, match=said):
         STSb(str(tmp_path)).load()
+
+
+def test_a_line_separator_of_unicode_ends_no_row(tmp_path: Path) -> None:
+    write_stsb(tmp_path, {"train": 2, "dev": 2, "test": 2}, ("de",))
+    (tmp_path / "stsb-de-dev.csv").write_text("x\u2028y z,w\x85v,2.0\n", encoding="utf-8")
+    assert STSb(str(tmp_path)).load().tracks["de", "de"][0].first == "x\u2028y z"
 
 
 def test_a_part_is_missing(tmp_path: Path) -> None:
@@ -235,15 +242,21 @@ def test_train_on_pairs_through_the_command(cli: Cli, tiny_model: Path, tmp_path
     assert "tr_en (few-shot)" in done.stdout
     results = json.loads((tmp_path / "r" / "results.json").read_text(encoding="utf-8"))
     assert results["main_score"]["metric"] == "pearson"
-    assert results["main_score"]["variant"] == "bi"
+    main = [row["value"] for row in results["scores"] if row["metric"] == "pearson"]
+    assert results["main_score"]["variant"] is None
+    assert results["main_score"]["value"] == pytest.approx(sum(main) / len(main))
     lines = (tmp_path / "r" / "pairs.tsv").read_text(encoding="utf-8").splitlines()
     assert len(lines) == 1 + sum(row["n"] for row in results["scores"] if row["metric"] == "pearson")
     assert "encode_query" in (tmp_path / "r" / "model" / "README.md").read_text(encoding="utf-8")
     done = cli("evaluate", "r", "--json")
     assert json.loads(done.stdout)["scores"] == results["scores"]
+    # On data of the other kind, the encoder, loss and metric of that kind.
+    done = cli("evaluate", "r", "data=mini", "eval.variants=[mono]", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["main_score"]["metric"] == "map@20"
 
 
-def test_what_does_not_fit_is_refused(cli: Cli, tiny_model: Path) -> None:
+def test_what_does_not_fit_is_refused(cli: Cli, tiny_model: Path, tmp_path: Path) -> None:
     model = f"encoder.model={tiny_model}"
     for words, said in (
         (["encoder=triplet", "data=mini-sts", "algo=maml"], "encoder=triplet embeds triplets, but data=mini-sts holds pairs"),
@@ -251,9 +264,16 @@ def test_what_does_not_fit_is_refused(cli: Cli, tiny_model: Path) -> None:
         (["data=mini-sts", "algo=maml", "loss=triplet"], "loss=triplet takes triplets, but encoder=dual gives pairs"),
         (["data=mini-sts", "metric=map"], "metric map@20 measures on triplets, but the data holds pairs"),
         (["data=mini-sts", "algo=maml", "mode=en_en -> en_xx"], "has no xx; it has ar, en, es, tr"),
+        (
+            ["data=mini-sts", "eval.variants=[multi]"],
+            "eval.variants=[multi]: data=mini-sts has nothing to score that way; it has bi, mono",
+        ),
+        (["algo=anil", "algo.inner_layers=99"], "algo.inner_layers=99: the encoder has 2 transformer layers"),
+        (["algo=maml", "loss=cached", "sampler.cached_negatives=0"], "loss=cached: needs sampler.cached_negatives"),
+        (["data.translated={ar: [a,b]}"], "data.translated.ar=['a', 'b'] (from the command line): expected text, not empty"),
         (["encoder=bm25", "algo=maml"], "encoder=bm25 has nothing to train; use algo=zero-shot"),
     ):
         bm25 = words[0] == "encoder=bm25"
         done = cli("run", *words, *([] if bm25 else [model]), "out=r")
         assert (done.returncode, said in done.stderr) == (2, True), done.stderr
-    assert not list(tiny_model.parent.glob("r"))
+        assert not (tmp_path / "r").exists()

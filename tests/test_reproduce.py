@@ -122,8 +122,8 @@ def test_markdown(table: ResultTable) -> None:
 
 def test_csv(table: ResultTable) -> None:
     rows = list(csv.DictReader(io.StringIO(table.csv())))
-    assert rows[0]["multi"] == "0.57"
-    assert rows[0]["multi std"] == "0.029"
+    assert rows[0]["multi"] == "57"  # the unit of the paper's column beside it
+    assert rows[0]["multi std"] == "2.9"
     assert rows[0]["multi paper"] == "57.0 ± 2.9"
     assert rows[2]["multi"] == ""
     assert rows[2]["note"] == "needs --input x=PATH"
@@ -135,6 +135,7 @@ def test_latex(table: ResultTable) -> None:
     assert r"mono$\rightarrow$bi" in text
     assert r"\{x\}" in text
     assert text.count(r"\\") == 1 + 3 + 2  # header, rows, two parts
+    assert r"\footnotesize [1] needs --input x=PATH" in text
 
 
 def test_plots(table: ResultTable, tmp_path: Path) -> None:
@@ -211,3 +212,22 @@ def test_without_any_input_it_says_what_to_bring_and_fails(cli: Cli, tmp_path: P
     done = cli("reproduce", "figure5")
     assert done.returncode == 1
     assert "needs --input xquad-r=PATH: Folder with ar.json" in done.stdout
+
+
+def test_a_local_copy_stands_for_a_model_and_paths_may_hold_anything(cli: Cli, tiny_model: Path, tmp_path: Path) -> None:
+    data = tmp_path / "my data, [x]"
+    data.mkdir()
+    for language in ("ar", "de", "el", "hi", "ru", "th", "tr"):
+        (data / f"{language}.json").write_bytes((MINI / f"{language}.json").read_bytes())
+    given = ["--input", f"xquad-r={data}", "--input", f"sentence-transformers/LaBSE={tiny_model}"]
+    done = cli(
+        "reproduce", "table5", "--scale", "0.5", *given, "data.context=false", HF_HUB_OFFLINE="1", METASEARCH_CACHE="/dev/null"
+    )
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "reproduce" / "table5-xquad-r.csv").read_text(encoding="utf-8"))))
+    measured = {row["model"] for row in rows if row["multi"]}
+    assert {"LaBSE", "BM25"} <= measured
+    assert not list((tmp_path / "reproduce").rglob("model"))  # tables keep no models
+    done = cli("reproduce", "table5", *given, "encoder.model=x")
+    assert done.returncode == 2
+    assert "fits no row of table5" in done.stderr

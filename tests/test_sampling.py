@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import zlib
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -186,13 +188,16 @@ def test_base_embeddings_are_kept_and_remade_when_damaged(tiny_model: Path, tmp_
     np.testing.assert_allclose(first, encoder.encode(texts, "query"), atol=1e-6)
     (kept,) = tmp_path.glob("*.npy")
 
-    def refuse(*_: object) -> np.ndarray:
-        raise AssertionError("encoded again")
-
     encode = encoder.encode
-    encoder.encode = refuse  # type: ignore[method-assign, assignment]
+    asked: list[int] = []
+
+    def counted(texts: Sequence[str], *rest: Any) -> np.ndarray:
+        asked.append(len(texts))
+        return encode(texts, *rest)
+
+    encoder.encode = counted  # type: ignore[method-assign, assignment]
     np.testing.assert_array_equal(BaseEmbeddings(encoder, [corpus], folder=tmp_path)(texts, "query"), first)
-    encoder.encode = encode  # type: ignore[method-assign]
+    assert max(asked) <= 20 < len({q.text for q in corpus.questions})  # a few for the key, not all of them
     kept.write_bytes(kept.read_bytes()[:200])
     np.testing.assert_array_equal(BaseEmbeddings(encoder, [corpus], folder=tmp_path)(texts, "query"), first)
     # Other weights, other embeddings.
@@ -200,3 +205,24 @@ def test_base_embeddings_are_kept_and_remade_when_damaged(tiny_model: Path, tmp_
     encoder.load_parameters(with_other)
     BaseEmbeddings(encoder, [corpus], folder=tmp_path)(texts, "query")
     assert len(list(tmp_path.glob("*.npy"))) == 2
+
+
+def test_another_pooling_has_other_embeddings(tiny_model: Path, tmp_path: Path) -> None:
+    """The weights are the same, so the key must come from what the encoder does."""
+    corpus = tiny_corpus(articles=5)
+    first_token = shutil.copytree(tiny_model, tmp_path / "cls")
+    config = first_token / "1_Pooling" / "config.json"
+    config.write_text(config.read_text(encoding="utf-8").replace('"mean"', '"cls"'), encoding="utf-8")
+    texts = [q.text for q in corpus.questions][:5]
+    encoders = [TripletEncoder(str(path)) for path in (tiny_model, first_token)]
+    found = [BaseEmbeddings(encoder, [corpus], folder=tmp_path / "kept")(texts, "query") for encoder in encoders]
+    np.testing.assert_allclose(found[1], encoders[1].encode(texts, "query"), atol=1e-6)
+    assert np.abs(found[0] - found[1]).max() > 0.01
+
+
+def test_a_cache_that_cannot_be_written_costs_nothing_else(tiny_model: Path) -> None:
+    corpus = tiny_corpus(articles=5)
+    rows = BaseEmbeddings(TripletEncoder(str(tiny_model)), [corpus], folder=Path("/dev/null/x"))(
+        [corpus.questions[0].text], "query"
+    )
+    assert rows.shape == (1, 32)

@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import metasearch.sweep
+from metasearch.config import Config
 from metasearch.config.overrides import expand_sweep
 from metasearch.episodes import MODES
 from metasearch.errors import ConfigError
-from metasearch.sweep import slug
-from tests.conftest import Cli
+from metasearch.report import Reporter
+from metasearch.runner import RunResult
+from metasearch.sweep import Job, run_jobs, slug, sweep_jobs
+from tests.conftest import ROOT, Cli
 
 SMALL = ["train.tasks=2", "valid.tasks=1", "eval.baseline=false", "eval.variants=[mono]"]
 
@@ -76,7 +81,7 @@ def test_a_sweep_goes_on_where_it_stopped(grid: Path, tiny_model: Path, cli: Cli
     """Finished runs stay as they are, an unfinished one is made again and what it left is moved aside."""
     shutil.copytree(grid / "three", tmp_path / "three")
     words = ["run", "-m", "algo=fine-tune,maml-align", "mode=mono-bi-multi", f"encoder.model={tiny_model}", *SMALL, "out=three"]
-    first, second = sorted((tmp_path / "three").iterdir())
+    first, second = sorted((tmp_path / "three").glob("[01]-*"))
     before = (first / "results.json").read_bytes()
     (second / "results.json").unlink()
     done = cli(*words, OMP_NUM_THREADS="1")
@@ -118,7 +123,7 @@ def test_sweeps_print_their_configurations(cli: Cli) -> None:
 
 
 def test_compare_and_report_of_these_runs(grid: Path, cli: Cli, tmp_path: Path) -> None:
-    runs = [str(folder) for folder in sorted((grid / "three").iterdir())]
+    runs = [str(folder) for folder in sorted((grid / "three").glob("[01]-*"))]
     done = cli("compare", *runs, "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
@@ -135,3 +140,50 @@ def test_compare_and_report_of_these_runs(grid: Path, cli: Cli, tmp_path: Path) 
     done = cli("compare", runs[0], str(tmp_path))
     assert done.returncode == 2
     assert "results.json" in done.stderr
+
+
+def test_a_wrong_mode_stops_a_sweep_before_anything_runs(cli: Cli, tmp_path: Path) -> None:
+    done = cli("run", "-m", "algo=maml", "mode=mono-bi,mono-by", "out=s")
+    assert done.returncode == 2
+    assert "did you mean mono-bi" in done.stderr
+    assert not (tmp_path / "s").exists()
+
+
+def jobs(folder: Path, tiny_model: Path, *words: str) -> list[Job]:
+    constant = ["algo=zero-shot", "eval.variants=[mono]", "train.save=false", f"encoder.model={tiny_model}"]
+    return sweep_jobs(folder, expand_sweep([*constant, *words]))
+
+
+def test_an_unexpected_failure_does_not_stop_the_others(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = metasearch.sweep.run_config
+
+    def run_config(config: Config, *rest: Any) -> RunResult:
+        if config["seed"] == 0:
+            raise RuntimeError("CUDA out of memory")
+        return real(config, *rest)
+
+    monkeypatch.setattr(metasearch.sweep, "run_config", run_config)
+    outcomes = list(run_jobs(jobs(tmp_path, tiny_model, "seed=0,1"), Reporter()))
+    assert ["out of memory" in str(outcome.error or "") for outcome in outcomes] == [True, False]
+    assert not (outcomes[1].job.folder / "model").exists()  # train.save=false
+
+
+def test_changed_data_is_not_done_before(tiny_model: Path, tmp_path: Path) -> None:
+    data = shutil.copytree(ROOT / "plugins" / "datasets" / "mini", tmp_path / "data")
+    words = ["data=xquad-r", f"data.path={data}", "data.languages=[de]"]
+    assert [outcome.error for outcome in run_jobs(jobs(tmp_path / "s", tiny_model, *words), Reporter())] == [None]
+    (job,) = jobs(tmp_path / "s", tiny_model, *words)
+    assert job.done
+    text = (data / "de.json").read_text(encoding="utf-8")
+    (data / "de.json").write_text(text.replace("Bienen", "Hummeln"), encoding="utf-8")
+    metasearch.sweep._fingerprints.clear()
+    with pytest.raises(ConfigError, match="on data that has changed since"):
+        _ = job.done
+
+
+def test_two_processes_do_not_share_a_folder_of_runs(tiny_model: Path, tmp_path: Path) -> None:
+    with metasearch.sweep._alone(tmp_path), pytest.raises(ConfigError, match="another process is making runs in it"):
+        list(run_jobs(jobs(tmp_path, tiny_model), Reporter()))
+    assert len(list(run_jobs(jobs(tmp_path, tiny_model), Reporter()))) == 1

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from metasearch.algorithm.adapt import Params, Rates, adapt
 from metasearch.algorithm.learner import Learner, TaskFunction
 from metasearch.algorithm.outer_loop import OuterLoop
+from metasearch.core.encoder import Encoder
 from metasearch.errors import ConfigError
 
 _LAYER = re.compile(r"(?:^|\.)(?:layers?|blocks?|h)\.(\d+)\.")
@@ -48,10 +49,16 @@ class InnerLoop(OuterLoop):
         self.inner_layers = inner_layers
         self.second_order = order == "second" and inner_steps > 0
 
+    def check(self, encoder: Encoder) -> None:
+        self._names(encoder)
+
     def start(self, learner: Learner) -> None:
-        names = learner.encoder.parameters()
-        self.inner_names = list(names) if self.inner_layers is None else last_layers(names, self.inner_layers)
+        self.inner_names = self._names(learner.encoder)
         super().start(learner)
+
+    def _names(self, encoder: Encoder) -> list[str]:
+        names = encoder.parameters()
+        return list(names) if self.inner_layers is None else last_layers(names, self.inner_layers)
 
     def rates(self, f: TaskFunction) -> Rates:
         """The inner rate of each parameter that moves."""

@@ -21,6 +21,9 @@ def reproduce(name: str, words: list[str], given: list[str], scale: float, out: 
         for note in item.table.footnotes():
             output.print(note, markup=False, soft_wrap=True)
         output.print("written  " + "  ".join(str(file) for file in item.files), markup=False, soft_wrap=True)
+    failed = [name for item in found for name in item.failed]
+    if failed:
+        raise TrainingError(f"{name}: {len(failed)} runs failed, the first: {failed[0]}; the notes above say why")
     if all(row.note for item in found for row in item.table.rows):
         raise TrainingError(f"{name}: no row could be made; the notes above say why")
 

@@ -22,8 +22,7 @@ def run(words: list[str], file: Path | None, cfg: bool, as_json: bool, quiet: bo
     # Most mistakes are in the words: tell them before torch is imported.
     config = compose(*words, file=file)
     if config["mode"] is not None:
-        kind = config.components["data"].load().kind
-        parse_mode(config["mode"], kind)
+        parse_mode(config["mode"], config.components["data"].load().kind)
     if cfg:
         sys.stdout.write(config.to_yaml())
         for warning in warnings_of_broken(registry):

@@ -299,11 +299,12 @@ def _validate(nested: Mapping[str, Any], schema: Mapping[str, Any], origins: Map
     for error in sorted(validator.iter_errors(nested), key=lambda e: [str(part) for part in e.absolute_path]):
         path = [part for part in error.absolute_path if isinstance(part, str)]
         key = ".".join(path)
+        origin = next((origins[k] for k in (key, ".".join(path[:2])) if k in origins), "the defaults")
         place: Any = schema
         for part in path:
-            place = place["properties"][part]
+            place = place.get("properties", {}).get(part) or place.get("additionalProperties") or place
         messages.append(
-            f"{key}={spoken(_at(nested, path))} (from {origins.get(key, 'the defaults')}): "
+            f"{key}={spoken(_at(nested, path))} (from {origin}): "
             f"expected {allowed(place)}. {place.get('description', '')}".rstrip()
         )
     if messages:

@@ -62,6 +62,11 @@ FIXED: dict[str, dict[str, Any]] = {
                 "default": "best",
                 "description": "Which checkpoint becomes the model: the best on dev, or the last.",
             },
+            "save": {
+                "type": "boolean",
+                "default": True,
+                "description": "Save the model; without, scores and logs are all that is left of a run.",
+            },
         },
     },
     "valid": {

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from metasearch.algorithm.learner import Learner
+    from metasearch.core.encoder import Encoder
     from metasearch.core.episode import Task
 
 
@@ -31,6 +32,13 @@ class MetaAlgorithm(ABC):
     def meta_batch_size(self) -> int:
         """Tasks per :meth:`step` (b in the paper)."""
         return 1
+
+    def check(self, encoder: Encoder) -> None:  # noqa: B027 (nothing to check by default)
+        """Refuse options that do not fit the encoder, before anything is written.
+
+        Raises:
+            ConfigError: an option does not fit; the message names it.
+        """
 
     @abstractmethod
     def start(self, learner: Learner) -> None:

@@ -111,7 +111,8 @@ class Encoder(ABC):
         """Score queries against candidates, for encoders whose scores are no dot product of :meth:`encode` (BM25).
 
         Args:
-            queries, candidates: distinct texts; the candidates are the whole collection.
+            queries: distinct texts.
+            candidates: the whole collection, in which a text may occur more than once.
             progress: called with the number of texts done since the last call.
 
         Returns:

@@ -69,9 +69,11 @@ class Loss(ABC):
 
     Class attributes:
         kind: the embeddings it takes: ``"triplets"`` (:class:`TripletEmbeddings`) or ``"pairs"`` (:class:`PairEmbeddings`).
+        needs_cached_negatives: whether the sampler must attach cached negatives.
     """
 
     kind: ClassVar[str] = "triplets"
+    needs_cached_negatives: ClassVar[bool] = False
 
     @abstractmethod
     def __call__(self, embeddings: Any) -> torch.Tensor:

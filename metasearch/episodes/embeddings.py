@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -18,7 +19,7 @@ class BaseEmbeddings:
     """``(texts, side) -> rows``, for the texts of some corpora (see :meth:`metasearch.core.EpisodeSampler.use_embeddings`).
 
     Nothing is encoded before the first call for a side; then all texts of that side are, and the result is kept in
-    ``CACHE/embeddings/KEY.npy``, where the key stands for weights, prompts, lengths and texts.
+    ``CACHE/embeddings/KEY.npy``, where the key stands for weights, prompts, lengths, texts, and the embeddings of a few of them.
 
     Args:
         encoder: as it is before any training.
@@ -68,7 +69,11 @@ class BaseEmbeddings:
 
     def _key(self, side: Side) -> str:
         digest = hashlib.sha256(self._fingerprint)
-        for text in (side, *self.texts[side]):
+        # What the encoder makes of a few texts: that tells pooling, tokenizer and precision apart, which weights do not.
+        texts = self.texts[side]
+        probe = texts[:: max(1, len(texts) // 16)]
+        digest.update(self.encoder.encode(probe, side, self.batch_size).tobytes())
+        for text in (side, *texts):
             digest.update(text.encode("utf-8", "surrogatepass") + b"\x1f")
         return digest.hexdigest()[:32]
 
@@ -98,4 +103,5 @@ def _keep(file: Path, rows: np.ndarray) -> None:
             np.save(stream, rows, allow_pickle=False)
         partial.replace(file)
     except OSError:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)

@@ -56,7 +56,10 @@ class EncodedCorpus:
         question_rows: distinct question embeddings ``(u, d)``; question i has row ``question_index[i]``.
         candidate_rows: distinct candidate embeddings ``(v, d)``; columns are candidates in order of id, candidate j has row
             ``candidate_index[j]``.
-        similarity: ``(u, v)``, instead of the dot products, for an encoder that has no embeddings (both are ``(., 0)`` then).
+        similarity: ``(u, candidates)``, instead of the dot products, for an encoder that has no embeddings (those are ``(., 0)``
+            then), with all candidates as the collection.
+        similarity_alone: the same with the candidates of each language as a collection of their own: word statistics of BM25
+            depend on what else is in the pool.
     """
 
     corpus: Corpus
@@ -65,6 +68,7 @@ class EncodedCorpus:
     candidate_rows: np.ndarray
     candidate_index: np.ndarray
     similarity: np.ndarray | None = None
+    similarity_alone: np.ndarray | None = None
 
     @cached_property
     def candidates(self) -> list[Any]:
@@ -84,11 +88,18 @@ class EncodedCorpus:
             for language in self.corpus.languages
         }
 
-    def scores(self, questions: np.ndarray) -> np.ndarray:
-        """Similarities ``(len(questions), candidates)`` of the questions with these numbers."""
+    def scores(self, questions: np.ndarray, alone: bool = False) -> np.ndarray:
+        """Similarities ``(len(questions), candidates)`` of the questions with these numbers.
+
+        Args:
+            questions: numbers.
+            alone: for pools of one language.
+        """
         rows = self.question_index[questions]
-        distinct = self.question_rows[rows] @ self.candidate_rows.T if self.similarity is None else self.similarity[rows]
-        found: np.ndarray = distinct[:, self.candidate_index]
+        if self.similarity is not None and self.similarity_alone is not None:
+            lexical: np.ndarray = (self.similarity_alone if alone else self.similarity)[rows]
+            return lexical
+        found: np.ndarray = (self.question_rows[rows] @ self.candidate_rows.T)[:, self.candidate_index]
         return found
 
 
@@ -101,10 +112,15 @@ def encode_corpus(
     candidates = {text: i for i, text in enumerate(dict.fromkeys(c.text for c in in_order))}
     question_index = np.array([questions[q.text] for q in corpus.questions], dtype=int)
     candidate_index = np.array([candidates[c.text] for c in in_order], dtype=int)
-    similarity = encoder.similarity(list(questions), list(candidates), progress)
+    similarity = encoder.similarity(list(questions), [c.text for c in in_order], progress)
     if similarity is not None:
+        alone = np.empty_like(similarity)
+        for language in corpus.languages:
+            columns = [j for j, c in enumerate(in_order) if c.language == language]
+            if columns:
+                alone[:, columns] = encoder.similarity(list(questions), [in_order[j].text for j in columns])
         no_rows = np.empty((len(questions), 0)), np.empty((len(candidates), 0))
-        return EncodedCorpus(corpus, no_rows[0], question_index, no_rows[1], candidate_index, similarity)
+        return EncodedCorpus(corpus, no_rows[0], question_index, no_rows[1], candidate_index, similarity, alone)
     return EncodedCorpus(
         corpus,
         encoder.encode(list(questions), QUERY, batch_size, progress),
@@ -158,7 +174,7 @@ def evaluate_corpus(
         numbers = np.array([i for i, q in enumerate(encoded.corpus.questions) if q.language == question_language], dtype=int)
         pools = list(_pools(question_language, languages, variants))
         columns = [np.sort(np.concatenate([encoded.columns_of[language] for language in pool])) for _, pool in pools]
-        ranked = _ranks(encoded, numbers, columns)
+        ranked = _ranks(encoded, numbers, columns, [variant != "multi" for variant, _ in pools])
         for (variant, pool), (answerable, ranks) in zip(pools, ranked, strict=True):
             if not len(ranks):
                 continue
@@ -182,8 +198,13 @@ def _pools(question_language: str, languages: Sequence[str], variants: Collectio
             yield variant, (language,)
 
 
-def _ranks(encoded: EncodedCorpus, numbers: np.ndarray, pools: list[np.ndarray]) -> list[tuple[list[int], np.ndarray]]:
-    """Per pool (columns) the numbers of the questions that have relevant candidates there, and those candidates' ranks."""
+def _ranks(
+    encoded: EncodedCorpus, numbers: np.ndarray, pools: list[np.ndarray], alone: list[bool]
+) -> list[tuple[list[int], np.ndarray]]:
+    """Per pool (columns) the numbers of the questions that have relevant candidates there, and those candidates' ranks.
+
+    ``alone`` says which pools are of one language.
+    """
     relevant = [
         [encoded.column[i] for i in encoded.corpus.relevant.get(encoded.corpus.questions[n].id, ()) if i in encoded.column]
         for n in numbers
@@ -193,8 +214,10 @@ def _ranks(encoded: EncodedCorpus, numbers: np.ndarray, pools: list[np.ndarray])
     places = [[[where[c] for c in columns if c in where] for columns in relevant] for where in inside]
     most = [max((len(p) for p in of_pool), default=0) for of_pool in places]
     for part in chunks(len(numbers)):
-        scores = encoded.scores(numbers[part])
+        together = encoded.scores(numbers[part])
+        by_itself = encoded.scores(numbers[part], alone=True) if encoded.similarity is not None else together
         for k, pool in enumerate(pools):
+            scores = by_itself if alone[k] else together
             some = places[k][part]
             have = [i for i, p in enumerate(some) if p]
             if have:

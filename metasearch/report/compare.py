@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from metasearch.core import expand
 from metasearch.errors import ConfigError
 from metasearch.evaluation import VARIANTS
 from metasearch.report.run_files import DEGREES, Pool, Run, Scored, pool_of, read_run, read_runs, read_scored, run_paths
-from metasearch.report.significance import RESAMPLES, TestResult, paired_pearson_test, paired_test, rank_column
+from metasearch.report.significance import RESAMPLES, TestResult, paired_pearson_test, paired_test, rank_column, ranks_within
 from metasearch.report.summary import Summary, Table, summarise
 
 __all__ = ["Cell", "Comparison", "compare", "doubts", "read_run", "run_table", "side_by_side"]
@@ -89,7 +91,7 @@ class Comparison:
 
     def footnotes(self) -> list[str]:
         """What the p-values say, in words."""
-        unit = "sentence pair" if self.baseline.metric == "pearson" else "question (in all its languages together)"
+        unit = "sentence pair" if self.baseline.symmetric else "question (in all its languages together)"
         notes: list[str] = []
         tests = 0
         for i, run in enumerate(self.runs):
@@ -310,7 +312,7 @@ def _test(
     Raises:
         ValueError: it cannot be tested; the message says why.
     """
-    what = "sentence pairs" if base.metric == "pearson" else "questions"
+    what = "sentence pairs" if base.symmetric else "questions"
     keys = sorted(key for key in ours.keys() & theirs.keys() if key[0][0] == variant)
     if not keys:
         raise ValueError(f"no {what} in common")
@@ -322,10 +324,13 @@ def _test(
         )
     pairs = [(ours[key], theirs[key]) for key in keys]
     values, reference = [a.value for a, _ in pairs], [b.value for _, b in pairs]
-    if base.metric != "pearson":
+    if not base.symmetric:
         return paired_test(values, reference, ids, seed)
     if any(abs(a.gold - b.gold) > 1e-9 for a, b in pairs):
         raise ValueError("the same pairs have different gold scores")
     # r is computed per fold, as in results.json: predictions of the models of two folds need not be on one scale.
     tracks = [(*pool, a.fold, b.fold) for (pool, _), (a, b) in zip(keys, pairs, strict=True)]
-    return paired_pearson_test(values, reference, [a.gold for a, _ in pairs], tracks, ids, seed)
+    run_column, base_column, gold = (np.array(column) for column in (values, reference, [a.gold for a, _ in pairs]))
+    if base.metric == "spearman":  # Pearson's r of ranks within each track
+        run_column, base_column, gold = (ranks_within(column, tracks) for column in (run_column, base_column, gold))
+    return paired_pearson_test(run_column, base_column, gold, tracks, ids, seed)

@@ -35,6 +35,8 @@ def model_card(
     before: Sequence[Row],
     after: Sequence[Row],
     metric: str,
+    translated: Mapping[str, str],
+    translated_alone: bool,
     by_track: bool,
     encoder: Mapping[str, Any],
     version: str,
@@ -50,7 +52,7 @@ def model_card(
         if any(row.variant == variant for row in after)
     ]
     header: dict[str, Any] = {
-        "language": list(languages),
+        "language": sorted({*languages, *translated}),
         "library_name": "sentence-transformers",
         "pipeline_tag": "sentence-similarity",
         "tags": ["sentence-transformers", "sentence-similarity", "metasearch", algorithm],
@@ -72,6 +74,10 @@ def model_card(
             }
         ]
     prompts = encoder.get("prompts", {})
+    translation = ""
+    if translated:
+        what = "machine-translated files alone" if translated_alone else "that, and machine-translated files"
+        translation = f"\n| trained on | {what}: {', '.join(f'{language} (`{path}`)' for language, path in translated.items())} |"
     table = score_table(before, after, metric, by_track).markdown() if after else "Not scored."
     citations = "\n".join(f"- {c}" for c in (algorithm_citation, data_citation) if c)
     return (
@@ -89,7 +95,7 @@ Made by metasearch {version} from `{base_model}` with
 | --- | --- |
 | algorithm | {algorithm} |
 | mode | `{mode}` |
-| data | {data_name}{f" ({data_license})" if data_license else ""} |
+| data | {data_name}{f" ({data_license})" if data_license else ""} |{translation}
 | languages seen in training (few-shot) | {", ".join(trained_on) or "none"} |
 | languages scored | {", ".join(languages)} |
 | longest text | {", ".join(f"{side}: {tokens} tokens" for side, tokens in encoder.get("max_length", {}).items())} |

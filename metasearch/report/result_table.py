@@ -103,7 +103,7 @@ class ResultTable:
         return Table(self.title, tuple(self.header()), tuple(tuple(line) for line in self.body()))
 
     def csv(self) -> str:
-        """Comma-separated: part, model, trained as, then mean, deviation and the paper's value of each column."""
+        """Comma-separated: part, model, trained as, then mean, deviation and the paper's value of each column (scores x 100)."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         titles = [title for column in self.columns for title in (column, f"{column} std", f"{column} paper")]
@@ -111,8 +111,9 @@ class ResultTable:
         for row in self.rows:
             cells: list[object] = [row.part, row.name, row.trained_as]
             for value, paper in zip(row.values, row.paper, strict=True):
-                mean = "" if math.isnan(value.mean) else repr(value.mean)
-                cells += [mean, "" if value.std is None else repr(value.std), paper]
+                unit = 1 if value.seconds else 100
+                mean = "" if math.isnan(value.mean) else f"{unit * value.mean:.6g}"
+                cells += [mean, "" if value.std is None else f"{unit * value.std:.6g}", paper]
             writer.writerow([*cells, row.note])
         return out.getvalue()
 
@@ -136,7 +137,8 @@ class ResultTable:
                 part = row.part
                 lines.append(rf"\multicolumn{{{len(header)}}}{{l}}{{\textit{{{_tex(part)}}}}} \\")
             lines.append(" & ".join(map(_tex, cells)) + r" \\")
-        lines += [r"\bottomrule", r"\end{tabular}", *(f"% {_tex(note)}" for note in self.footnotes())]
+        lines += [r"\bottomrule", r"\end{tabular}"]
+        lines += [rf"\par\noindent\footnotesize {_tex(note)}" for note in self.footnotes()]
         return "\n".join(lines) + "\n"
 
     def _paper_has(self, column: int) -> bool:
@@ -167,7 +169,15 @@ def _md(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-_TEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "→": r"$\rightarrow$"}
+_TEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+    "→": r"$\rightarrow$",
+    "<": "$<$",
+    ">": "$>$",
+}
 
 
 def _tex(text: str) -> str:

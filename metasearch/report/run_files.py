@@ -311,7 +311,7 @@ def read_scored(run: Run) -> dict[tuple[Pool, str], Scored]:
         DataError: a file is broken.
     """
     name, columns = "per-query.tsv", ["variant", "query_language", "candidate_languages", "query", "value"]
-    if run.metric == "pearson":
+    if run.symmetric:
         name, columns = "pairs.tsv", [*columns, "gold"]
     found: dict[tuple[Pool, str], Scored] = {}
     for fold in run.folds:

@@ -188,3 +188,13 @@ def _randomise(statistic: Callable[[np.ndarray], np.ndarray], units: int, seed: 
         extreme += int((np.abs(statistic(1.0 - 2.0 * swapped)) >= abs(observed) - _EQUAL).sum())
     p = extreme / resamples if exact else (1 + extreme) / (1 + resamples)
     return TestResult(observed, p, units, resamples, exact)
+
+
+def ranks_within(values: np.ndarray, groups: Sequence[Hashable]) -> np.ndarray:
+    """Ranks of ``values`` ``(n,)`` among those of the same group, ties sharing their mean rank."""
+    from scipy.stats import rankdata
+
+    ranks = np.empty(len(values))
+    for rows in _rows_of(groups):
+        ranks[rows] = rankdata(values[rows])
+    return ranks

@@ -34,16 +34,16 @@ class Summary:
 def summarise(
     rows: Sequence[Row],
     metric: str,
-    variant: str,
+    variant: str | None,
     supervision: str | None = None,
     query_language: str | None = None,
 ) -> Summary:
-    """Summarise the rows of one metric and variant, of one degree of supervision or question language if given."""
+    """Summarise the rows of one metric and variant (None: all), of one degree of supervision or question language if given."""
     per_fold: dict[int | None, list[float]] = {}
     for row in rows:
         if (
             row.metric == metric
-            and row.variant == variant
+            and variant in (None, row.variant)
             and supervision in (None, row.supervision)
             and query_language in (None, row.query_language)
         ):

@@ -45,8 +45,9 @@ class Reptile(InnerLoop):
             f = self.learner.open(task)
             theta = f.restrict(self.theta)
 
-            def loss(params: Params, f: TaskFunction = f, count: int = len(task.sets)) -> torch.Tensor:
-                return torch.stack([f.loss(params, number) for number in range(count)]).mean()
+            def loss(params: Params, f: TaskFunction = f, task: Task = task) -> torch.Tensor:
+                sizes = [len(example_set) for example_set in task.sets]
+                return torch.stack([f.loss(params, i) * (size / sum(sizes)) for i, size in enumerate(sizes)]).sum()
 
             theta_j = adapt(loss, theta, self.inner_steps, self.rates(f), "first")
             moved = self.inner_steps * self.inner_lr * len(tasks)

@@ -93,7 +93,8 @@ def _read_track(file: Path, languages: tuple[str, str], track: str, problems: li
             problems.append(Problem(str(file), number, f"pair {number}", "empty sentence", skipped=True))
         else:
             score = scores[number - 1] / MOST_POINTS
-            pairs.append(SentencePair(f"{number:04d}", languages, fields[0].strip(), fields[1].strip(), score, f"{number:04d}"))
+            pair_id = f"{'-'.join(languages)}-{number:04d}"  # line n of another track is another pair
+            pairs.append(SentencePair(pair_id, languages, fields[0].strip(), fields[1].strip(), score, f"{number:04d}"))
     return pairs
 
 

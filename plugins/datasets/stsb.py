@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -150,7 +151,7 @@ def read_scored_csv(file: Path) -> list[ScoredPair]:
         DataError: it cannot be read, a record has not three fields, or a score is no number from 0 to 5.
     """
     text = read_text(file)
-    reader = csv.reader(text.splitlines(keepends=True), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)  # splitlines() would cut at U+2028 too
     rows: list[ScoredPair] = []
     begin = 1
     try:

@@ -98,6 +98,7 @@ class _Reader:
     def read(self, language: str, file: Path) -> None:
         self.language, self.file = language, file
         self.raw = read_text(file)
+        self.found_at, self.found_line = 0, 1
         try:
             content = json.loads(self.raw)
         except json.JSONDecodeError as error:
@@ -228,10 +229,14 @@ class _Reader:
 
     def _line(self, text: str) -> int:
         """The line that holds a JSON string, as it may have been written; 0 if it is not found."""
-        for written in (json.dumps(text, ensure_ascii=False), json.dumps(text)):
-            place = self.raw.find(written)
-            if place >= 0:
-                return self.raw.count("\n", 0, place) + 1
+        # Records are read in the order of the file, so the search goes on from the last one found.
+        for start in dict.fromkeys((self.found_at, 0)):
+            for written in (json.dumps(text, ensure_ascii=False), json.dumps(text)):
+                place = self.raw.find(written, start)
+                if place >= 0:
+                    line = self.found_line if start else 1
+                    self.found_at, self.found_line = place, line + self.raw.count("\n", start, place)
+                    return self.found_line
         return 0
 
 

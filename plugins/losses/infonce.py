@@ -50,6 +50,8 @@ class Cached(InfoNCE):
     Reference: Wang et al. 2020 (cross-batch memory), with the base encoder as the memory.
     """
 
+    needs_cached_negatives = True
+
     def logits(self, embeddings: TripletEmbeddings) -> Tensor:
         logits = super().logits(embeddings)
         if embeddings.cached is None:
