@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -246,14 +247,20 @@ def test_all_folds(cli: Cli, tiny_model: Path, tmp_path: Path) -> None:
 
 def test_interrupted_runs_end_with_130(tiny_model: Path, tmp_path: Path) -> None:
     command = [*METASEARCH, "run", f"encoder.model={tiny_model}", "out=r", "train.tasks=100000"]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    log = tmp_path / "r" / "log.jsonl"
-    for _ in range(3000):
-        if log.exists() and log.read_text(encoding="utf-8").count("\n") >= 2:
-            break
-        time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=120)
+    # A shell that runs the tests in the background has them ignore Ctrl-C, and children inherit that.
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=tmp_path, text=True, preexec_fn=heed, **pipes) as process:
+        log = tmp_path / "r" / "log.jsonl"
+        try:
+            for _ in range(3000):
+                if log.exists() and log.read_text(encoding="utf-8").count("\n") >= 2:
+                    break
+                time.sleep(0.1)
+            process.send_signal(signal.SIGINT)
+            _, stderr = process.communicate(timeout=120)
+        finally:
+            process.kill()
     assert process.returncode == 130, stderr
     assert "Traceback" not in stderr
     assert "interrupted" in stderr
