@@ -19,9 +19,9 @@ from metasearch.errors import ConfigError, ModelError, did_you_mean
 from metasearch.evaluation import Row
 from metasearch.registry import KINDS
 from metasearch.report import Reporter, RunFolder
-from metasearch.report.compare import read_run
 from metasearch.report.plots import plot_table
 from metasearch.report.result_table import ResultRow, ResultTable, Value
+from metasearch.report.run_files import Run, read_run
 from metasearch.sweep import Job, run_jobs, slug
 
 # What the preset `paper` has, and --scale multiplies.
@@ -140,8 +140,8 @@ def _plan(
             plan.append((None, row.get("unavailable", "not available")))
             continue
         # The row's own words come last; the user's may change anything else.
-        own = {word.partition("=")[0] for word in row["words"]}
-        base = [word for word in table.get("words", ()) if word.partition("=")[0] not in own]
+        own = {_key(word) for word in row["words"]}
+        base = [word for word in table.get("words", ()) if _key(word) not in own]
         needed = {field for word in (*base, *row["words"]) for _, field, _, _ in string.Formatter().parse(word) if field}
         missing = sorted(needed - set(inputs))
         if missing:
@@ -162,7 +162,7 @@ def _plan(
 def _fitting(words: Sequence[str], row: Sequence[str]) -> list[str]:
     """The user's words that a row can take: ``data.context=false`` means nothing for sentence pairs."""
     keys = {word: _key(word) for word in words}
-    config = compose(*row, *(word for word in words if keys[word] in KINDS), *row)
+    config = compose(*(word for word in words if keys[word] in KINDS), *row)
     return [word for word in words if keys[word] in KINDS or keys[word] in config]
 
 
@@ -217,7 +217,8 @@ def _table(
         elif folder is None:
             values = tuple(Value() for _ in columns)
         else:
-            values = tuple(_value(folder, column) for column in columns)
+            run = read_run(folder)
+            values = tuple(_value(run, column) for column in columns)
         line = ResultRow(row.get("part", ""), row["name"], row.get("trained_as", "-"), values, paper, reason)
         rows.append((line, bool(row.get("hidden"))))
     several = any(value.std is not None for line, _ in rows for value in line.values)
@@ -232,12 +233,12 @@ def _table(
     return ResultTable(f"{name}-{table['name']}", title, tuple(c["name"] for c in columns), shown, tuple(notes))
 
 
-def _value(folder: Path, column: Mapping[str, Any]) -> Value:
+def _value(run: Run, column: Mapping[str, Any]) -> Value:
     """A column's value in one run."""
-    rows = [row for row in read_run(folder).rows if _selected(row, column)]
+    rows = [row for row in run.rows if _selected(row, column)]
     folds = list(dict.fromkeys(row.fold for row in rows))
     if "timing" in column:
-        timings = json.loads((folder / "results.json").read_text(encoding="utf-8"))["timings"]
+        timings = json.loads((run.path / "results.json").read_text(encoding="utf-8"))["timings"]
         return Value(timings.get(column["timing"], math.nan) / max(1, len(folds)), seconds=True)
     means = [statistics.fmean(row.value for row in rows if row.fold == fold) for fold in folds]
     if not means:

@@ -208,7 +208,7 @@ def _evaluation_config(
         config = compose(*ours, *words, file=recorded)
         if config["data.name"] != compose(file=recorded)["data.name"]:  # a fold of other data would mean nothing
             config = compose(*ours, "data.fold=none", *words, file=recorded)
-        if kind_of(config) != kind_of(compose(file=recorded)):  # nor would encoder, loss and metric for the other kind of data
+        if config.kind != compose(file=recorded).kind:  # nor would encoder, loss and metric for the other kind of data
             config = compose("algo=zero-shot", model, *words, defaults={"data.fold": "none"})
     if config.components["algo"].name != "zero-shot":
         raise ConfigError(f"algo={config['algo.name']}: evaluate does not train; use metasearch run")
@@ -587,12 +587,6 @@ def fresh_path(name: str) -> str:
         number += 1
         path = f"{stem}-{number}"
     return path
-
-
-def kind_of(config: Config) -> str:
-    """Of the data: ``"triplets"`` or ``"pairs"``."""
-    kind: str = config.components["data"].load().kind
-    return kind
 
 
 def command_line(name: str, words: Sequence[str], file: str | Path | None) -> str:

@@ -17,7 +17,7 @@ from metasearch.episodes import parse_mode
 from metasearch.errors import ConfigError, MetasearchError, TrainingError
 from metasearch.report import Reporter, RunFolder
 from metasearch.report.run_files import read_run
-from metasearch.runner import command_line, kind_of, run_config
+from metasearch.runner import command_line, run_config
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Job:
         words = tuple(word for word in words if not word.lstrip("+").startswith("out="))
         config = compose(*words, file=file)
         if config["mode"] is not None:
-            parse_mode(config["mode"], kind_of(config))
+            parse_mode(config["mode"], config.kind)
         return cls(folder, words, file, config)
 
     @property

@@ -22,7 +22,7 @@ def run(words: list[str], file: Path | None, cfg: bool, as_json: bool, quiet: bo
     # Most mistakes are in the words: tell them before torch is imported.
     config = compose(*words, file=file)
     if config["mode"] is not None:
-        parse_mode(config["mode"], config.components["data"].load().kind)
+        parse_mode(config["mode"], config.kind)
     if cfg:
         sys.stdout.write(config.to_yaml())
         for warning in warnings_of_broken(registry):

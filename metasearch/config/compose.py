@@ -49,6 +49,12 @@ class Config:
             found = found[part]
         return found
 
+    @property
+    def kind(self) -> str:
+        """Of the data, ``"triplets"`` or ``"pairs"``: a mode's name stands for other languages in each. Imports the data set."""
+        found: str = self.components["data"].load().kind
+        return found
+
     def __contains__(self, key: str) -> bool:
         """Whether there is such a dotted key."""
         group, _, option = key.partition(".")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
@@ -190,9 +191,8 @@ class _Space:
     def __init__(self, corpus: Corpus, embed: Embed) -> None:
         self.corpus = corpus
         self.embed = embed
-        self._kept: dict[tuple[str, str], np.ndarray] = {}
+        self._distances: dict[tuple[str, str], np.ndarray] = {}
         self._orders: dict[tuple[str, str], np.ndarray] = {}
-        self._ids_of: dict[str, list[str]] = {}
         self._rows_of: dict[tuple[str, ...], np.ndarray] = {}
 
     @cached_property
@@ -218,37 +218,48 @@ class _Space:
         return found
 
     @cached_property
+    def question_ids(self) -> dict[str, list[str]]:
+        """Language -> ids of its questions, sorted: the order of ``question_rows``."""
+        return {
+            language: sorted(q.id for q in self.corpus.questions if q.language == language) for language in self.corpus.languages
+        }
+
+    @cached_property
     def question_place(self) -> dict[tuple[str, str], int]:
         """(language, question id) -> its row in ``question_rows``."""
-        return {
-            (language, question_id): i
-            for language in self.corpus.languages
-            for i, question_id in enumerate(sorted(q.id for q in self.corpus.questions if q.language == language))
-        }
+        return {(language, i): place for language, ids in self.question_ids.items() for place, i in enumerate(ids)}
 
     @cached_property
     def question_rows(self) -> dict[str, np.ndarray]:
         """Language -> ``(questions, d)`` in order of id."""
-        texts: dict[str, list[str]] = {language: [] for language in self.corpus.languages}
-        for language, question_id in self.question_place:
-            texts[language].append(self.corpus.question_texts[language, question_id].text)
-        return {language: self.embed(asked, QUERY) for language, asked in texts.items()}
+        texts = self.corpus.question_texts
+        return {
+            language: self.embed([texts[language, i].text for i in ids], QUERY) for language, ids in self.question_ids.items()
+        }
 
     def distances(self, question: Question, language: str) -> np.ndarray:
         """Euclidean distances from a question to all candidates of a language, in order of id."""
+        return self._kept_row(self._distances, _euclidean, question, language, self.candidate_rows[language])
+
+    def _kept_row(
+        self,
+        kept: dict[tuple[str, str], np.ndarray],
+        matrix: Callable[[np.ndarray, np.ndarray], np.ndarray],
+        question: Question,
+        language: str,
+        others: np.ndarray,
+    ) -> np.ndarray:
+        """The question's row of ``matrix(all questions of its language, others)``, which is kept unless it is too large."""
         rows = self.question_rows[question.language]
         place = self.question_place[question.language, question.id]
-        candidates = self.candidate_rows[language]
-        if len(rows) * len(candidates) > _MOST_KEPT:
-            rows, place = rows[place : place + 1], 0
-            matrix = _euclidean(rows, candidates)
-        else:
-            key = (question.language, language)
-            if key not in self._kept:
-                self._kept[key] = _euclidean(rows, candidates)
-            matrix = self._kept[key]
-        found: np.ndarray = matrix[place]
-        return found
+        if len(rows) * len(others) > _MOST_KEPT:
+            found: np.ndarray = matrix(rows[place : place + 1], others)[0]
+            return found
+        key = (question.language, language)
+        if key not in kept:
+            kept[key] = matrix(rows, others)
+        row: np.ndarray = kept[key][place]
+        return row
 
     def rows_of(self, languages: tuple[str, ...]) -> np.ndarray:
         """Candidates of several languages, one language after the other."""
@@ -265,32 +276,12 @@ class _Space:
             answered_in: the other has an answer in this language.
             used: ids that it must not have.
         """
-        ids = self._ids(language)
-        for place in self._nearness(question, language):
+        ids = self.question_ids[language]
+        for place in self._kept_row(self._orders, _nearest_first, question, language, self.question_rows[language]):
             question_id = ids[int(place)]
             if question_id not in used and (answered_in, question_id) in self.corpus.answers:
                 return question_id
         raise RuntimeError("all questions are used")  # the caller has counted them
-
-    def _nearness(self, question: Question, language: str) -> np.ndarray:
-        """Places of all questions in ``language``, nearest to ``question`` first."""
-        rows, others = self.question_rows[question.language], self.question_rows[language]
-        place = self.question_place[question.language, question.id]
-        if len(rows) * len(others) > _MOST_KEPT:
-            rows, place = rows[place : place + 1], 0
-            order = _nearest_first(rows, others)
-        else:
-            key = (question.language, language)
-            if key not in self._orders:
-                self._orders[key] = _nearest_first(rows, others)
-            order = self._orders[key]
-        found: np.ndarray = order[place]
-        return found
-
-    def _ids(self, language: str) -> list[str]:
-        if language not in self._ids_of:
-            self._ids_of[language] = [i for own, i in self.question_place if own == language]
-        return self._ids_of[language]
 
 
 def _nearest_first(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
