@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup test lint fix types clean
+.PHONY: setup test lint fix types learn2learn benchmarks clean
 
 setup: .venv/installed
 
@@ -28,6 +28,20 @@ types: setup
 	mkdir -p build/types
 	ln -sfn ../../plugins build/types/metasearch_plugins
 	$(BIN)/mypy
+
+# learn2learn 0.2.0 has no wheel and builds with old tools only: in an environment of its own, so that ours keeps its versions.
+# Without its dependencies, because algo.backend=learn2learn imports its MAML alone.
+learn2learn: setup
+	$(PYTHON) -m venv build/learn2learn
+	build/learn2learn/bin/pip install --quiet --disable-pip-version-check -c constraints.txt 'cython<3.1' 'setuptools<81' wheel numpy
+	build/learn2learn/bin/pip wheel --quiet --disable-pip-version-check --use-pep517 --no-build-isolation --no-deps \
+		--config-settings=--global-option=build_ext --wheel-dir build/wheels learn2learn==0.2.0
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps build/wheels/learn2learn-0.2.0-*.whl
+
+# An hour and more: docs/performance.md says which parts there are.
+benchmarks: learn2learn
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,benchmarks]'
+	$(BIN)/python -m tests.benchmarks
 
 clean:
 	rm -rf .venv build dist runs *.egg-info .mypy_cache .ruff_cache .pytest_cache

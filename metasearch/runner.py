@@ -276,7 +276,7 @@ def _prepare(config: Config, clock: _Clock, reporter: Reporter, out: Path | None
         encoder.to(device, config["precision"])
     _check_kinds(config, algorithm, encoder, loss, dataset)
     if mode:
-        algorithm.check(encoder)
+        algorithm.check(encoder, loss)
         if loss.needs_cached_negatives and not getattr(sampler, "cached_negatives", 0):
             raise ConfigError(f"loss={config['loss.name']}: needs sampler.cached_negatives of at least 1, for example 32")
     if mode and sampler.needs_embeddings:

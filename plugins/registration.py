@@ -81,6 +81,7 @@ def _inner_layers(default: int | None) -> Schema:
     )
 
 
+SUPPORT_PARTS = _integer(1, "Parts that the support set is cut into: less memory, more time.", minimum=1)
 STEP_OPTIONS: dict[str, Schema] = {
     "inner_steps": _integer(5, "Inner steps (n; MAML-Align: the teacher's).", minimum=0),
     "inner_lr": _number(1e-3, "Inner rate (alpha), SGD.", minimum=0),
@@ -94,8 +95,12 @@ INNER_OPTIONS: dict[str, Schema] = {
         type=["integer", "null"],
         minimum=0,
     ),
+    "support_parts": SUPPORT_PARTS,
     "inner_layers": _inner_layers(None),
 }
+BACKEND = _option(
+    "metasearch", "Who runs the inner loop: metasearch, or the library learn2learn.", enum=["metasearch", "learn2learn"]
+)
 
 
 def _sampler_options(query: str = "random", negatives: str = "random") -> dict[str, Schema]:
@@ -163,14 +168,20 @@ def metasearch_register_algo() -> list[Component]:
             "maml",
             "metasearch_plugins.algorithms.maml:MAML",
             "MAML from X to X', second order by default.",
-            {**INNER_OPTIONS, "outer_lr": _outer_lr(1e-5), **OUTER_OPTIONS},
+            {**INNER_OPTIONS, "outer_lr": _outer_lr(1e-5), **OUTER_OPTIONS, "backend": BACKEND},
             implies={"mode": "trans"},
         ),
         Component(
             "anil",
             "metasearch_plugins.algorithms.anil:ANIL",
             "MAML whose inner loop moves the last transformer layers only.",
-            {**INNER_OPTIONS, "inner_layers": _inner_layers(1), "outer_lr": _outer_lr(1e-5), **OUTER_OPTIONS},
+            {
+                **INNER_OPTIONS,
+                "inner_layers": _inner_layers(1),
+                "outer_lr": _outer_lr(1e-5),
+                **OUTER_OPTIONS,
+                "backend": BACKEND,
+            },
             implies={"mode": "trans"},
         ),
         Component(
@@ -194,6 +205,7 @@ def metasearch_register_algo() -> list[Component]:
             {
                 "inner_steps": _integer(5, "Inner steps (n).", minimum=1),
                 "inner_lr": _number(1e-3, "Inner rate (alpha), SGD.", exclusiveMinimum=0),
+                "support_parts": SUPPORT_PARTS,
                 "inner_layers": _inner_layers(None),
                 "outer_lr": _outer_lr(1e-5),
                 **OUTER_OPTIONS,
@@ -215,6 +227,7 @@ def metasearch_register_algo() -> list[Component]:
                 "student": _option("shared", "One theta, or a theta' of the student's own.", enum=["shared", "separate"]),
                 "detach_teacher": _flag(True, "The distillation loss teaches the student only."),
                 **OUTER_OPTIONS,
+                "backend": BACKEND,
             },
             implies={"mode": "mono-bi-multi"},
         ),

@@ -6,17 +6,21 @@ the exact meta-gradient. With theta_{t+1} = theta_t - alpha * grad L(theta_t) an
     v_t = v_{t+1} - H(theta_t) (alpha * v_{t+1}),        dL_outer / dtheta_0 = v_0,
     dL_outer / dalpha = - sum_t v_{t+1} * grad L(theta_t),
 
-so walking back needs, per step, one Hessian-vector product at the stored theta_t and nothing of the forward graph. Memory
-therefore does not grow with the number of steps; ``keep`` trades memory for time by keeping the graphs of the last steps.
+so walking back needs, per step, one Hessian-vector product at theta_t and nothing of the forward graph. ``keep`` trades memory
+for time by keeping the graphs of the last steps. Of the theta_t only a few are held (:mod:`metasearch.algorithm.path`), so that
+memory does not grow with the number of steps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from metasearch.algorithm.path import Path
+from metasearch.core.derivative import differentiated_twice
 
 Params = dict[str, Tensor]
 Rates = Mapping[str, Tensor | float]
@@ -24,7 +28,7 @@ InnerLoss = Callable[[Params], Tensor]
 
 
 def adapt(
-    loss: InnerLoss,
+    loss: InnerLoss | Sequence[InnerLoss],
     params: Mapping[str, Tensor],
     steps: int,
     lr: float | Rates,
@@ -34,7 +38,8 @@ def adapt(
     """Take ``steps`` steps of gradient descent from ``params`` on ``loss``.
 
     Args:
-        loss: parameters -> scalar; must depend on nothing that requires a gradient but its argument.
+        loss: parameters -> scalar; must depend on nothing that requires a gradient but its argument. A sequence: the loss is the
+            sum of these terms, whose graphs are in memory one at a time, except in steps whose graph is kept.
         params: theta, name -> tensor.
         steps: n, how many steps; 0 returns theta itself.
         lr: alpha, the inner rate: one for all, or name -> rate (a number, or a tensor that broadcasts to the parameter and may
@@ -50,51 +55,63 @@ def adapt(
         >>> adapt(lambda p: (p["w"] ** 2).sum(), theta, steps=1, lr=0.1)["w"].item()
         0.800000011920929
     """
+    terms = [loss] if callable(loss) else list(loss)
     rates = {name: lr[name] for name in params if name in lr} if isinstance(lr, Mapping) else dict.fromkeys(params, lr)
     if steps == 0 or not rates:
         return dict(params)
     if order == "first":
-        fixed = {name: p.detach() for name, p in params.items()}
-        path = _descend(loss, fixed, {name: _constant(rate) for name, rate in rates.items()}, steps)
-        # theta_n = theta - alpha * (sum of the steps' gradients, which are constants).
-        total = {name: sum(gradients[name] for _, gradients in path) for name in rates}
-        return {**params, **{name: params[name] - rate * total[name] for name, rate in rates.items()}}
+        return _first_order(terms, params, rates, steps)
     kept = steps if keep is None else min(keep, steps)
     theta: Params = dict(params)
     if steps > kept:
         learned = {name: rate for name, rate in rates.items() if isinstance(rate, Tensor)}
         given = {name: rate for name, rate in rates.items() if name not in learned}
-        tensors = _Adjoint.apply(loss, list(theta), list(learned), given, steps - kept, *theta.values(), *learned.values())
+        tensors = _Adjoint.apply(terms, list(theta), list(learned), given, steps - kept, *theta.values(), *learned.values())
         theta.update(zip(rates, tensors, strict=True))
     for _ in range(kept):
-        gradients = _gradient(loss, theta, list(rates), create_graph=True)
+        gradients = _gradient(terms, theta, list(rates), twice=True)
         theta.update({name: theta[name] - rate * gradients[name] for name, rate in rates.items()})
     return theta
+
+
+def _first_order(terms: list[InnerLoss], params: Mapping[str, Tensor], rates: Rates, steps: int) -> Params:
+    """theta_n = theta - alpha * (sum of the steps' gradients, which are constants)."""
+    fixed = {name: p.detach() for name, p in params.items()}
+    moving = {name: fixed[name] for name in rates}
+    total = {name: torch.zeros_like(p) for name, p in moving.items()}
+    for _ in range(steps):
+        gradients = _gradient_at(terms, fixed, moving)
+        for name, rate in rates.items():
+            total[name] += gradients[name]
+            moving[name] = moving[name] - _constant(rate) * gradients[name]
+    return {**params, **{name: params[name] - rate * total[name] for name, rate in rates.items()}}
 
 
 def _constant(rate: Tensor | float) -> Tensor | float:
     return rate.detach() if isinstance(rate, Tensor) else rate
 
 
-def _gradient(loss: InnerLoss, theta: Params, names: list[str], create_graph: bool) -> Params:
-    """The gradient with respect to the parameters of these names."""
-    found = torch.autograd.grad(
-        loss(theta), [theta[name] for name in names], create_graph=create_graph, allow_unused=True, materialize_grads=True
-    )
-    return dict(zip(names, found, strict=True))
+def _gradient(terms: list[InnerLoss], theta: Params, names: list[str], twice: bool) -> Params:
+    """The gradient of the sum of terms with respect to the parameters of these names."""
+    found: Params = {}
+    for term in terms:
+        if twice:
+            with differentiated_twice():
+                value = term(theta)
+        else:
+            value = term(theta)
+        parts = torch.autograd.grad(
+            value, [theta[name] for name in names], create_graph=twice, allow_unused=True, materialize_grads=True
+        )
+        found = {name: found[name] + part if found else part for name, part in zip(names, parts, strict=True)}
+    return found
 
 
-def _descend(loss: InnerLoss, start: Params, rates: Rates, steps: int) -> list[tuple[Params, Params]]:
-    """(theta_t, gradient) of each step, detached, without keeping any graph; theta_t holds the moving parameters only."""
-    path: list[tuple[Params, Params]] = []
-    moving = {name: start[name] for name in rates}
-    for _ in range(steps):
-        with torch.enable_grad():
-            leaves = {name: p.detach().requires_grad_() for name, p in moving.items()}
-            gradients = _gradient(loss, {**start, **leaves}, list(rates), create_graph=False)
-        path.append((moving, gradients))
-        moving = {name: p - rates[name] * gradients[name] for name, p in moving.items()}
-    return path
+def _gradient_at(terms: list[InnerLoss], start: Params, moving: Params) -> Params:
+    """The gradient with respect to the moving parameters, without a graph."""
+    with torch.enable_grad():
+        leaves = {name: p.detach().requires_grad_() for name, p in moving.items()}
+        return _gradient(terms, {**start, **leaves}, list(moving), twice=False)
 
 
 class _Adjoint(torch.autograd.Function):
@@ -102,7 +119,7 @@ class _Adjoint(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, loss: InnerLoss, names: list[str], learned: list[str], given: Rates, steps: int, *tensors: Tensor
+        ctx: Any, terms: list[InnerLoss], names: list[str], learned: list[str], given: Rates, steps: int, *tensors: Tensor
     ) -> tuple[Tensor, ...]:
         values = [p.detach() for p in tensors]
         start = dict(zip(names, values, strict=False))
@@ -111,11 +128,14 @@ class _Adjoint(torch.autograd.Function):
         rates: dict[str, Tensor | float] = {
             n: tensor_rates.get(n, given.get(n, 0.0)) for n in names if n in learned or n in given
         }
-        path = _descend(loss, start, rates, steps)
-        ctx.loss, ctx.start, ctx.rates, ctx.learned = loss, start, rates, learned
-        ctx.path = [moving for moving, _ in path]
-        last, gradients = path[-1]
-        return tuple(last[name] - rate * gradients[name] for name, rate in rates.items())
+
+        def descend(moving: Params) -> Params:
+            gradients = _gradient_at(terms, start, moving)
+            return {name: p - rates[name] * gradients[name] for name, p in moving.items()}
+
+        ctx.terms, ctx.start, ctx.rates, ctx.learned = terms, start, rates, learned
+        ctx.path = Path({name: start[name] for name in rates}, steps, descend)
+        return tuple(ctx.path.end().values())
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -123,23 +143,30 @@ class _Adjoint(torch.autograd.Function):
         v = {name: torch.zeros_like(p) for name, p in ctx.start.items() if name not in ctx.rates}
         v.update(zip(ctx.rates, outer, strict=True))
         rate_gradients = {name: torch.zeros_like(ctx.rates[name]) for name in ctx.learned}
-        for moving in reversed(ctx.path):
-            with torch.enable_grad():
-                theta = {name: p.detach().requires_grad_() for name, p in {**ctx.start, **moving}.items()}
-                gradients = _gradient(ctx.loss, theta, list(ctx.rates), create_graph=True)
-                used = [name for name in ctx.rates if gradients[name].requires_grad]
-                product = (
-                    torch.autograd.grad(
-                        [gradients[name] for name in used],
-                        list(theta.values()),
-                        grad_outputs=[ctx.rates[name] * v[name] for name in used],
-                        allow_unused=True,
-                        materialize_grads=True,
-                    )
-                    if used  # else the inner loss is linear: H = 0
-                    else [torch.zeros_like(p) for p in theta.values()]
-                )
-            for name in ctx.learned:
-                rate_gradients[name] -= (v[name] * gradients[name].detach()).sum_to_size(ctx.rates[name].shape)
-            v = {name: v[name] - hv for name, hv in zip(theta, product, strict=True)}
+        for moving in ctx.path.backwards():
+            after = v
+            direction = {name: rate * after[name] for name, rate in ctx.rates.items()}
+            for term in ctx.terms:  # gradient and product of a sum are sums
+                with torch.enable_grad():
+                    theta = {name: p.detach().requires_grad_() for name, p in {**ctx.start, **moving}.items()}
+                    gradients = _gradient([term], theta, list(ctx.rates), twice=True)
+                    product = _hessian_product(gradients, theta, direction)
+                for name in ctx.learned:
+                    rate_gradients[name] -= (after[name] * gradients[name].detach()).sum_to_size(ctx.rates[name].shape)
+                v = {name: v[name] - product[name] for name in theta}
         return (None, None, None, None, None, *(v[name] for name in ctx.start), *rate_gradients.values())
+
+
+def _hessian_product(gradients: Params, theta: Params, direction: Params) -> Params:
+    """The derivative of <gradients, direction> with respect to theta: H direction, where the gradients are those of one loss."""
+    used = [name for name in gradients if gradients[name].requires_grad]
+    if not used:  # the inner loss is linear: H = 0
+        return {name: torch.zeros_like(p) for name, p in theta.items()}
+    found = torch.autograd.grad(
+        [gradients[name] for name in used],
+        list(theta.values()),
+        grad_outputs=[direction[name] for name in used],
+        allow_unused=True,
+        materialize_grads=True,
+    )
+    return dict(zip(theta, found, strict=True))

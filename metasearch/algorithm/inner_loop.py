@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from metasearch.algorithm import learn2learn_backend
 from metasearch.algorithm.adapt import Params, Rates, adapt
 from metasearch.algorithm.learner import Learner, TaskFunction
 from metasearch.algorithm.outer_loop import OuterLoop
 from metasearch.core.encoder import Encoder
+from metasearch.core.episode import Task
+from metasearch.core.loss import Loss
 from metasearch.errors import ConfigError
 
 _LAYER = re.compile(r"(?:^|\.)(?:layers?|blocks?|h)\.(\d+)\.")
@@ -24,9 +27,11 @@ class InnerLoop(OuterLoop):
         order: ``"second"``: gradients flow through the inner steps; ``"first"``: the steps count as constants.
         meta_batch_size: b.
         keep_graphs: of how many last inner steps the graph is kept (None: all): more memory, less time.
+        support_parts: into how many parts the set that is adapted to is cut: less memory, more time; their gradients add up.
         inner_layers: only so many last transformer layers move in the inner loop (None: every parameter does).
         weight_decay: AdamW's, on matrices only.
         dropout: leave dropout on inside episodes (forces ``keep_graphs=None``, since a step is then no function).
+        backend: ``"metasearch"``, or ``"learn2learn"``: the inner loop by that library, which keeps every graph.
     """
 
     def __init__(
@@ -37,9 +42,11 @@ class InnerLoop(OuterLoop):
         order: str = "second",
         meta_batch_size: int = 4,
         keep_graphs: int | None = 1,
+        support_parts: int = 1,
         inner_layers: int | None = None,
         weight_decay: float = 0.0,
         dropout: bool = False,
+        backend: str = "metasearch",
     ) -> None:
         super().__init__(outer_lr, meta_batch_size, weight_decay, dropout)
         self.inner_steps = inner_steps
@@ -47,10 +54,18 @@ class InnerLoop(OuterLoop):
         self.order = order
         self.keep_graphs = None if dropout else keep_graphs
         self.inner_layers = inner_layers
-        self.second_order = order == "second" and inner_steps > 0
+        self.support_parts = support_parts
+        self.backend = backend
 
-    def check(self, encoder: Encoder) -> None:
+    def check(self, encoder: Encoder, loss: Loss) -> None:
         self._names(encoder)
+        if self.support_parts > 1 and not loss.mean_of_examples:
+            raise ConfigError(
+                f"algo.support_parts={self.support_parts}: {type(loss).__name__} compares the examples of a set with one "
+                "another, so that a set cannot be taken in parts; use 1, or loss=triplet"
+            )
+        if self.backend == "learn2learn":
+            learn2learn_backend.load()
 
     def start(self, learner: Learner) -> None:
         self.inner_names = self._names(learner.encoder)
@@ -66,7 +81,13 @@ class InnerLoop(OuterLoop):
 
     def adapt(self, f: TaskFunction, number: int, theta: Params, steps: int) -> Params:
         """INNER_LOOP (paper, Algorithm 2): ``steps`` steps from ``theta`` on the loss of the task's set ``number``."""
+        if self.backend == "learn2learn":
+            return learn2learn_backend.adapt(f.loss_on(number), theta, self.inner_names, steps, self.inner_lr, self.order)
         return adapt(f.loss_on(number), theta, steps, self.rates(f), self.order, self.keep_graphs)
+
+    def open(self, task: Task) -> TaskFunction:
+        """The task as a function of parameters."""
+        return self.learner.open(task, self.support_parts)
 
 
 def last_layers(names: Iterable[str], count: int) -> list[str]:

@@ -29,9 +29,6 @@ class OuterLoop(MetaAlgorithm):
         dropout: leave dropout on inside episodes. A step is then not a function of its parameters any more.
     """
 
-    #: Whether the loss is differentiated twice, so that attention must support it.
-    second_order = False
-
     def __init__(self, outer_lr: float, meta_batch_size: int = 4, weight_decay: float = 0.0, dropout: bool = False) -> None:
         self.outer_lr = outer_lr
         self._meta_batch_size = meta_batch_size
@@ -64,7 +61,6 @@ class OuterLoop(MetaAlgorithm):
 
     def step(self, tasks: Sequence[Task]) -> dict[str, float]:
         encoder = self.learner.encoder
-        encoder.second_order(self.second_order)
         encoder.dropout(self.dropout)
         self.optimizer.zero_grad(set_to_none=True)
         try:

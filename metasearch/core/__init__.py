@@ -6,6 +6,7 @@ Nothing here imports torch, transformers, faiss or any concrete plugin.
 from metasearch.core.algorithm import MetaAlgorithm
 from metasearch.core.corpus import AnyCorpus, Candidate, Corpus, PairCorpus, Problem, Question, SentencePair
 from metasearch.core.dataset import Dataset
+from metasearch.core.derivative import differentiated_twice, is_differentiated_twice
 from metasearch.core.encoder import CANDIDATE, QUERY, Encoder, Side
 from metasearch.core.episode import ExampleSet, Task, Triplet, TripletExample
 from metasearch.core.loss import Loss, PairEmbeddings, TripletEmbeddings
@@ -40,5 +41,7 @@ __all__ = [
     "TripletEmbeddings",
     "TripletExample",
     "cache_dir",
+    "differentiated_twice",
     "expand",
+    "is_differentiated_twice",
 ]

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from metasearch.algorithm.learner import Learner
     from metasearch.core.encoder import Encoder
     from metasearch.core.episode import Task
+    from metasearch.core.loss import Loss
 
 
 class MetaAlgorithm(ABC):
@@ -33,8 +34,8 @@ class MetaAlgorithm(ABC):
         """Tasks per :meth:`step` (b in the paper)."""
         return 1
 
-    def check(self, encoder: Encoder) -> None:  # noqa: B027 (nothing to check by default)
-        """Refuse options that do not fit the encoder, before anything is written.
+    def check(self, encoder: Encoder, loss: Loss) -> None:  # noqa: B027 (nothing to check by default)
+        """Refuse options that do not fit encoder or loss, before anything is written.
 
         Raises:
             ConfigError: an option does not fit; the message names it.

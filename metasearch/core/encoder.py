@@ -82,7 +82,11 @@ class Encoder(ABC):
     def embed(self, params: Mapping[str, torch.Tensor], prepared: Any, index: int) -> TripletEmbeddings | PairEmbeddings:
         """Embed set number ``index`` of a prepared task at ``params`` (as :meth:`restrict` returns them).
 
-        Must be a deterministic, twice differentiable function of ``params``.
+        Must be a deterministic function of ``params``, and inside
+        :func:`~metasearch.core.derivative.differentiated_twice` a twice differentiable one.
+
+        Raises:
+            ModelError: the backbone cannot be differentiated twice.
         """
 
     @abstractmethod
@@ -123,13 +127,6 @@ class Encoder(ABC):
     @abstractmethod
     def save(self, path: Path, model_card: str) -> None:
         """Write a folder that plain ``SentenceTransformer(path)`` loads, with ``model_card`` as README.md."""
-
-    def second_order(self, needed: bool) -> None:  # noqa: B027 (an optional hook, not forgotten)
-        """Choose kernels: with ``needed`` the next :meth:`embed` calls are differentiated twice.
-
-        Raises:
-            ModelError: the backbone cannot be differentiated twice.
-        """
 
     def dropout(self, active: bool) -> None:  # noqa: B027 (an optional hook, not forgotten)
         """Switch dropout in :meth:`embed` on or off (off when never called)."""

@@ -70,10 +70,12 @@ class Loss(ABC):
     Class attributes:
         kind: the embeddings it takes: ``"triplets"`` (:class:`TripletEmbeddings`) or ``"pairs"`` (:class:`PairEmbeddings`).
         needs_cached_negatives: whether the sampler must attach cached negatives.
+        mean_of_examples: whether the loss of a set is the mean of its examples' own losses, so that a set can be taken in parts.
     """
 
     kind: ClassVar[str] = "triplets"
     needs_cached_negatives: ClassVar[bool] = False
+    mean_of_examples: ClassVar[bool] = False
 
     @abstractmethod
     def __call__(self, embeddings: Any) -> torch.Tensor:

@@ -28,10 +28,22 @@ class ANIL(MAML):
         order: str = "second",
         meta_batch_size: int = 4,
         keep_graphs: int | None = 1,
+        support_parts: int = 1,
         inner_layers: int | None = 1,
         weight_decay: float = 0.0,
         dropout: bool = False,
+        backend: str = "metasearch",
     ) -> None:
         super().__init__(
-            inner_steps, inner_lr, outer_lr, order, meta_batch_size, keep_graphs, inner_layers, weight_decay, dropout
+            inner_steps,
+            inner_lr,
+            outer_lr,
+            order,
+            meta_batch_size,
+            keep_graphs,
+            support_parts,
+            inner_layers,
+            weight_decay,
+            dropout,
+            backend,
         )

@@ -20,7 +20,7 @@ class MAML(InnerLoop):
         inner_steps: n (paper: 5).
         inner_lr: alpha (paper: 1e-3).
         outer_lr: beta (paper: 1e-5).
-        order, meta_batch_size, keep_graphs, inner_layers, weight_decay, dropout: see
+        order, meta_batch_size, keep_graphs, support_parts, inner_layers, weight_decay, dropout, backend: see
             :class:`~metasearch.algorithm.InnerLoop` (paper: second order, b = 4).
 
     Reference: paper Algorithms 1 and 2; Finn et al. 2017. With ``inner_lr=0`` it is plain training on the query sets.
@@ -36,18 +36,30 @@ class MAML(InnerLoop):
         order: str = "second",
         meta_batch_size: int = 4,
         keep_graphs: int | None = 1,
+        support_parts: int = 1,
         inner_layers: int | None = None,
         weight_decay: float = 0.0,
         dropout: bool = False,
+        backend: str = "metasearch",
     ) -> None:
         super().__init__(
-            inner_steps, inner_lr, outer_lr, order, meta_batch_size, keep_graphs, inner_layers, weight_decay, dropout
+            inner_steps,
+            inner_lr,
+            outer_lr,
+            order,
+            meta_batch_size,
+            keep_graphs,
+            support_parts,
+            inner_layers,
+            weight_decay,
+            dropout,
+            backend,
         )
 
     def meta_gradient(self, tasks: Sequence[Task]) -> dict[str, float]:
         total = 0.0
         for task in tasks:
-            f = self.learner.open(task)
+            f = self.open(task)
             theta_j = self.adapt(f, SUPPORT, f.restrict(self.theta), self.inner_steps)
             loss = f.loss(theta_j, QUERY)
             loss.backward()  # gradients add up over the batch; the graph of one task at a time is in memory

@@ -37,7 +37,8 @@ class MAMLAlign(InnerLoop):
         student: ``"shared"``: one theta (line 10 of Algorithm 3); ``"separate"``: the student has its own theta', which is
             what is evaluated and saved.
         detach_teacher: the distillation loss teaches the student only.
-        keep_graphs, inner_layers, weight_decay, dropout: see :class:`~metasearch.algorithm.InnerLoop`.
+        keep_graphs, support_parts, inner_layers, weight_decay, dropout, backend: see
+            :class:`~metasearch.algorithm.InnerLoop`.
 
     Reference: paper Algorithm 3; the readings of L_kd are settled in the documentation, because the paper's KL is taken
     between two scalars.
@@ -61,12 +62,24 @@ class MAMLAlign(InnerLoop):
         student: str = "shared",
         detach_teacher: bool = True,
         keep_graphs: int | None = 1,
+        support_parts: int = 1,
         inner_layers: int | None = None,
         weight_decay: float = 0.0,
         dropout: bool = False,
+        backend: str = "metasearch",
     ) -> None:
         super().__init__(
-            inner_steps, inner_lr, outer_lr, order, meta_batch_size, keep_graphs, inner_layers, weight_decay, dropout
+            inner_steps,
+            inner_lr,
+            outer_lr,
+            order,
+            meta_batch_size,
+            keep_graphs,
+            support_parts,
+            inner_layers,
+            weight_decay,
+            dropout,
+            backend,
         )
         if distill not in ("kl", *BATCH_DISTILL):
             raise ConfigError(f"algo.distill={distill!r}: expected one of kl, {', '.join(BATCH_DISTILL)}")
@@ -77,7 +90,6 @@ class MAMLAlign(InnerLoop):
         self.temperature = temperature
         self.separate = student == "separate"
         self.detach_teacher = detach_teacher
-        self.second_order = order == "second" and max(inner_steps, student_inner_steps) > 0
 
     def start(self, learner: Learner) -> None:
         # What is evaluated and saved is the encoder itself, so the student is the encoder's own parameters.
@@ -100,7 +112,7 @@ class MAMLAlign(InnerLoop):
         losses_on_y: list[tuple[Tensor, Tensor]] = []
         waiting = torch.zeros((), device=self.learner.encoder.device)
         for task in tasks:
-            f = self.learner.open(task)
+            f = self.open(task)
             # Line 6, INNER_LOOP(T_{X->Y}, theta, alpha, n), and line 7, INNER_LOOP(T_{Y->Z}, theta', alpha, n').
             theta_j = self.adapt(f, X, f.restrict(self.theta), self.inner_steps)
             theta_student_j = self.adapt(f, Y, f.restrict(self.theta_student), self.student_inner_steps)

@@ -27,7 +27,7 @@ class MetaSGD(MAML):
             readable.
         rate_lr: AdamW's rate for the inner rates; None: ``outer_lr``. A step moves a rate by about so much, so compare it with
             ``inner_lr``.
-        order, meta_batch_size, keep_graphs, inner_layers, weight_decay, dropout: as for
+        order, meta_batch_size, keep_graphs, support_parts, inner_layers, weight_decay, dropout: as for
             :class:`~metasearch_plugins.algorithms.maml.MAML`.
 
     Reference: Li et al. 2017, Algorithm 1.
@@ -45,12 +45,22 @@ class MetaSGD(MAML):
         order: str = "second",
         meta_batch_size: int = 4,
         keep_graphs: int | None = 1,
+        support_parts: int = 1,
         inner_layers: int | None = None,
         weight_decay: float = 0.0,
         dropout: bool = False,
     ) -> None:
         super().__init__(
-            inner_steps, inner_lr, outer_lr, order, meta_batch_size, keep_graphs, inner_layers, weight_decay, dropout
+            inner_steps,
+            inner_lr,
+            outer_lr,
+            order,
+            meta_batch_size,
+            keep_graphs,
+            support_parts,
+            inner_layers,
+            weight_decay,
+            dropout,
         )
         if rates not in RATES:
             raise ConfigError(f"algo.rates={rates!r}: expected one of {', '.join(RATES)}")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from metasearch.algorithm import InnerLoop, Params, TaskFunction, adapt
+from metasearch.algorithm import InnerLoop, adapt
 from metasearch.core import Task
 
 
@@ -19,7 +19,7 @@ class Reptile(InnerLoop):
         inner_steps: n; with 1 it is plain training on all examples.
         inner_lr: alpha.
         outer_lr: AdamW's rate (beta).
-        meta_batch_size, inner_layers, weight_decay, dropout: see :class:`~metasearch.algorithm.InnerLoop`.
+        meta_batch_size, support_parts, inner_layers, weight_decay, dropout: see :class:`~metasearch.algorithm.InnerLoop`.
 
     Reference: Nichol, Achiam and Schulman 2018, Algorithm 2 (batched).
     """
@@ -33,27 +33,27 @@ class Reptile(InnerLoop):
         inner_lr: float = 1e-3,
         outer_lr: float = 1e-5,
         meta_batch_size: int = 4,
+        support_parts: int = 1,
         inner_layers: int | None = None,
         weight_decay: float = 0.0,
         dropout: bool = False,
     ) -> None:
-        super().__init__(inner_steps, inner_lr, outer_lr, "first", meta_batch_size, None, inner_layers, weight_decay, dropout)
+        super().__init__(
+            inner_steps, inner_lr, outer_lr, "first", meta_batch_size, None, support_parts, inner_layers, weight_decay, dropout
+        )
 
     def meta_gradient(self, tasks: Sequence[Task]) -> dict[str, float]:
         total = 0.0
         for task in tasks:
-            f = self.learner.open(task)
+            f = self.open(task)
             theta = f.restrict(self.theta)
 
-            def loss(params: Params, f: TaskFunction = f, task: Task = task) -> torch.Tensor:
-                sizes = [len(example_set) for example_set in task.sets]
-                return torch.stack([f.loss(params, i) * (size / sum(sizes)) for i, size in enumerate(sizes)]).sum()
-
+            loss = f.loss_on(*range(len(task.sets)))
             theta_j = adapt(loss, theta, self.inner_steps, self.rates(f), "first")
             moved = self.inner_steps * self.inner_lr * len(tasks)
             # A linear function whose gradient is (theta - theta_j) / (n * alpha), so that the token table's stays sparse.
             direction = [(p * ((p - theta_j[n]).detach() / moved)).sum() for n, p in theta.items()]
             torch.stack(direction).sum().backward()
             with torch.no_grad():
-                total += loss(theta_j).item()
+                total += sum(term(theta_j).item() for term in loss)
         return {"loss": total / len(tasks)}

@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from metasearch import Encoder
-from metasearch.core import CANDIDATE, QUERY, Side, expand
+from metasearch.core import CANDIDATE, QUERY, Side, expand, is_differentiated_twice
 from metasearch.errors import ConfigError, ModelError
 from metasearch_plugins.encoders import builtin_e5
 
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 BUILTIN = "builtin:"
-# A forward pass costs something whatever its size: worth about so many tokens when texts are grouped by length.
-_TOKENS_PER_PASS = 64
+# A forward pass costs something whatever its size: worth about so many tokens when texts are grouped by length. On the CPU it is
+# reading the weights, measured; on a GPU it is launching the kernels, estimated from their number: there one group is best.
+_TOKENS_PER_PASS = {"cpu": 24, "gpu": 1024}
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.float32, "float64": torch.float64}
 
 
@@ -80,7 +82,7 @@ class SentenceEncoder(Encoder):
         self.transformer = _transformer(self.model)
         self.table = self._token_table()
         self._own_attention = getattr(getattr(self.transformer, "config", None), "_attn_implementation", None)
-        self._attention = self._episode_attention = self._own_attention
+        self._attention = self._own_attention
         self.model.eval()
 
     # -- the model ---------------------------------------------------------------------------------------------------
@@ -114,10 +116,16 @@ class SentenceEncoder(Encoder):
         for name, tensor in params.items():
             own[name].copy_(tensor)
 
-    def second_order(self, needed: bool) -> None:
-        # Fused attention kernels have no second derivative; "eager" attention is plain matrix products.
-        self._set_attention("eager" if needed else self._own_attention)
-        self._episode_attention = self._attention
+    @contextlib.contextmanager
+    def _kernels(self) -> Iterator[None]:
+        """Attention for the next pass: fused kernels have no second derivative, plain matrix products have."""
+        twice = is_differentiated_twice()
+        if twice and self._own_attention == "sdpa":
+            with sdpa_kernel(SDPBackend.MATH):
+                yield
+            return
+        self._set_attention("eager" if twice else self._own_attention)
+        yield
 
     def _set_attention(self, kind: str | None) -> None:
         if kind is not None and kind != self._attention and hasattr(self.transformer, "set_attn_implementation"):
@@ -185,7 +193,10 @@ class SentenceEncoder(Encoder):
             "dimension": self.dimension,
             "prompts": dict(self.prompts),
             "max_length": dict(self.max_length),
-            "attention": {"episodes": self._episode_attention, "evaluation": self._own_attention},
+            "attention": {
+                "second_order_steps": "sdpa (math)" if self._own_attention == "sdpa" else "eager",
+                "otherwise": self._own_attention,
+            },
             "modules": [type(module).__name__ for module in self.model],
         }
 
@@ -197,7 +208,7 @@ class SentenceEncoder(Encoder):
         lengths = features["attention_mask"].sum(1)
         order = torch.argsort(lengths, stable=True)
         groups = []
-        for start, end in length_groups(lengths[order].tolist()):
+        for start, end in length_groups(lengths[order].tolist(), _TOKENS_PER_PASS["cpu" if self.device.type == "cpu" else "gpu"]):
             rows = order[start:end]
             # Padding may stand on either side: keep the columns that some row of the group uses.
             columns = features["attention_mask"][rows].bool().any(0).nonzero().squeeze(1)
@@ -243,7 +254,7 @@ class SentenceEncoder(Encoder):
 
     def forward(self, params: Mapping[str, Tensor], batch: TextBatch) -> Tensor:
         """Embed a batch at ``params``: ``(texts, dimension)`` in the order the texts were given."""
-        with self._autocast():
+        with self._autocast(), self._kernels():
             parts = [
                 torch.func.functional_call(self.model, dict(params), (dict(group),))["sentence_embedding"]
                 for group in batch.groups
@@ -342,8 +353,8 @@ def _hub_has(name: str, source: str) -> bool:
     )
 
 
-def length_groups(lengths: Sequence[int]) -> list[tuple[int, int]]:
-    """Cut ascending lengths into slices of least cost: padded tokens plus a constant per forward pass.
+def length_groups(lengths: Sequence[int], per_pass: int = 64) -> list[tuple[int, int]]:
+    """Cut ascending lengths into slices of least cost: padded tokens plus ``per_pass`` for each forward pass.
 
     Returns:
         ``(start, end)`` of each slice.
@@ -356,7 +367,7 @@ def length_groups(lengths: Sequence[int]) -> list[tuple[int, int]]:
     cut = [0] * (len(lengths) + 1)
     for end in range(1, len(lengths) + 1):
         for start in range(end):
-            cost = best[start] + (end - start) * lengths[end - 1] + _TOKENS_PER_PASS
+            cost = best[start] + (end - start) * lengths[end - 1] + per_pass
             if cost < best[end]:
                 best[end], cut[end] = cost, start
     slices: list[tuple[int, int]] = []

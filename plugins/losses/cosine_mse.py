@@ -23,6 +23,7 @@ class CosineMSE(Loss):
     """
 
     kind = "pairs"
+    mean_of_examples = True
 
     def __call__(self, embeddings: PairEmbeddings) -> Tensor:
         return (embeddings.cosines() - embeddings.scores).pow(2).mean()

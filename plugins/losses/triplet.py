@@ -30,6 +30,8 @@ class TripletLoss(Loss):
         0.5
     """
 
+    mean_of_examples = True
+
     def __init__(self, margin: float = 1.0, distance: str = "euclidean") -> None:
         if distance not in _DISTANCES:
             raise ConfigError(f"loss.distance={distance!r}: expected one of {', '.join(_DISTANCES)}")
