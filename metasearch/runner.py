@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -14,15 +12,14 @@ from typing import Any
 
 import torch
 
-from metasearch.algorithm import Learner, Progress, Trainer, TrainingPlan
+from metasearch.algorithm import Learner, Progress, Trainer
 from metasearch.config import Config, compose
-from metasearch.core import AnyCorpus, Dataset, Encoder, EpisodeSampler, Loss, MetaAlgorithm, Metric, PairCorpus, expand
-from metasearch.dataset import Split, make_splits
-from metasearch.episodes import BaseEmbeddings, EpisodeStream, Mode, parse_mode
-from metasearch.errors import ConfigError, DataError
-from metasearch.evaluation import VARIANTS, EncodedPairs, Row, Scored, check_metric, count_texts, main_score, score_corpus
-from metasearch.registry import registry
-from metasearch.registry.registry import warnings_of_broken
+from metasearch.core import AnyCorpus, Encoder, Metric, PairCorpus, expand
+from metasearch.dataset import Split
+from metasearch.episodes import EpisodeStream
+from metasearch.errors import ConfigError
+from metasearch.evaluation import VARIANTS, EncodedPairs, Row, Scored, count_texts, main_score, score_corpus
+from metasearch.prepare import Clock, Parts, prepare, training_plan
 from metasearch.report import Reporter, RunFolder, summarise
 from metasearch.report.embedding_map import embedding_map
 from metasearch.report.manifest import manifest
@@ -114,9 +111,9 @@ def run_config(config: Config, reporter: Reporter, command: str, seen: Sequence[
         command: what the user typed, for manifest and model card.
         seen: languages that the encoder was trained on before, where this run does not train.
     """
-    clock = _Clock()
+    clock = Clock()
     out = expand(config["out"] or fresh_path(config["algo.name"]), "out")
-    parts = _prepare(config, clock, reporter, out)
+    parts = prepare(config, clock, reporter, out)
     folder = RunFolder.create(out)
     folder.write_text("config.yaml", config.to_yaml(out=None))  # so that --config runs it again, in another folder
     about = manifest(config, command, str(parts.encoder.device))
@@ -218,8 +215,8 @@ def _evaluation_config(
 def _evaluate_one(config: Config, seen: Sequence[str], reporter: Reporter, command: str) -> RunResult:
     if config["out"] is not None:
         return run_config(config, reporter, command, seen)
-    clock = _Clock()
-    parts = _prepare(config, clock, reporter, None)
+    clock = Clock()
+    parts = prepare(config, clock, reporter, None)
     scorer = _Scorer(config, parts.encoder, parts.metric, reporter)
     with clock("score"):
         rows = [row for split in parts.splits for row in scorer.test(split, seen, "scoring the encoder").rows]
@@ -230,80 +227,10 @@ def _evaluate_one(config: Config, seen: Sequence[str], reporter: Reporter, comma
 # -- stages --------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Parts:
-    """The components of a run, made and checked. ``mode`` is None and ``streams`` are empty where nothing is trained."""
-
-    config: Config
-    reporter: Reporter
-    algorithm: MetaAlgorithm
-    mode: Mode | None
-    metric: Metric
-    dataset: Dataset
-    corpus: AnyCorpus
-    translated: AnyCorpus | None
-    splits: list[Split]
-    streams: list[dict[str, EpisodeStream]]
-    loss: Loss
-    encoder: Encoder
-
-
-def _prepare(config: Config, clock: _Clock, reporter: Reporter, out: Path | None) -> _Parts:
-    """Make every component. All that can be wrong with the input is found here, before anything is written."""
-    _greet(config, reporter)
-    algorithm: MetaAlgorithm = config.create("algo")
-    metric: Metric = config.create("metric")
-    loss: Loss = config.create("loss")
-    dataset: Dataset = config.create("data")
-    mode = _mode(config, algorithm, dataset)
-    check_metric(metric, dataset.kind)
-    with clock("read_data"):
-        corpus = dataset.load()
-        _check_variants(corpus, config)
-        splits = make_splits(corpus, config["data.fold"], config["seed"], dataset.dev_share)
-        translated = dataset.load_translated(config["data.translated"]) if mode and config["data.translated"] else None
-    for read in (corpus, *([translated] if translated else [])):
-        _warn_of_problems(read, reporter)
-    sampler: EpisodeSampler = config.create("sampler")
-    streams = [_streams(config, mode, split, translated, sampler, dataset) if mode else {} for split in splits]
-    if not sampler.needs_embeddings:
-        _check_streams(streams)
-    if out is not None:
-        RunFolder.check_free(out)
-    device = _device(config["device"])
-    with clock("load_model"):
-        encoder: Encoder = config.create("encoder")
-        encoder.to(device, config["precision"])
-    _check_kinds(config, algorithm, encoder, loss, dataset)
-    if mode:
-        algorithm.check(encoder, loss)
-        if loss.needs_cached_negatives and not getattr(sampler, "cached_negatives", 0):
-            raise ConfigError(f"loss={config['loss.name']}: needs sampler.cached_negatives of at least 1, for example 32")
-    if mode and sampler.needs_embeddings:
-        with clock("embed_for_sampling"):
-            _embed_for(sampler, encoder, [corpus, *([translated] if translated else [])], config, reporter)
-            _check_streams(streams)
-    return _Parts(config, reporter, algorithm, mode, metric, dataset, corpus, translated, splits, streams, loss, encoder)
-
-
-def _embed_for(
-    sampler: EpisodeSampler, encoder: Encoder, corpora: Sequence[AnyCorpus], config: Config, reporter: Reporter
-) -> None:
-    """Hand the sampler the untrained encoder's view of all texts."""
-    with reporter.stage("embedding all texts for sampling", sum(map(count_texts, corpora))) as stage:
-        sampler.use_embeddings(BaseEmbeddings(encoder, corpora, config["eval.batch_size"], stage.advance))
-
-
-def _train(parts: _Parts, split: Split, streams: Mapping[str, EpisodeStream], scorer: _Scorer, folder: RunFolder) -> Progress:
+def _train(parts: Parts, split: Split, streams: Mapping[str, EpisodeStream], scorer: _Scorer, folder: RunFolder) -> Progress:
     """Train, keep the best checkpoint on dev (or the last), and leave the encoder at it."""
     config, algorithm, encoder, reporter = parts.config, parts.algorithm, parts.encoder, parts.reporter
-    plan = TrainingPlan(
-        config["train.tasks"],
-        config["valid.tasks"],
-        config["train.epochs"],
-        config["train.patience"],
-        config["train.eval_every"],
-    )
+    plan = training_plan(config)
     algorithm.start(Learner(encoder, parts.loss))
     keep_best = config["train.keep"] == "best"
     plan_steps = plan.steps(algorithm.meta_batch_size)
@@ -382,99 +309,6 @@ def _write_scored(folder: RunFolder, config: Config, before: Scored | None, afte
     folder.write_json("map.json", embedding_map(before.encoded if before else None, after.encoded))
 
 
-# -- checks --------------------------------------------------------------------------------------------------------------
-
-
-def _mode(config: Config, algorithm: MetaAlgorithm, dataset: Dataset) -> Mode | None:
-    mode = None if config["mode"] is None else parse_mode(config["mode"], dataset.kind)
-    if not algorithm.trains:
-        return None
-    name = config["algo.name"]
-    if config["data.fold"] == "none":
-        raise ConfigError(
-            f"algo={name}: data.fold=none leaves nothing to train on; use data.fold=0 to 4 or all, or algo=zero-shot"
-        )
-    if mode is None:
-        raise ConfigError(f"mode=null: algo={name} needs a transfer mode or an arrangement, for example mode=mono-bi")
-    if algorithm.sets is not None and mode.length != algorithm.sets:
-        raise ConfigError(
-            f"mode={config['mode']}: a chain of {mode.length} sets ({mode.train.chains[0]}), "
-            f"but algo={name} takes chains of {algorithm.sets}"
-        )
-    return mode
-
-
-def _streams(
-    config: Config, mode: Mode, split: Split, translated: AnyCorpus | None, sampler: EpisodeSampler, dataset: Dataset
-) -> dict[str, EpisodeStream]:
-    if dataset.kind not in sampler.kinds:
-        raise ConfigError(
-            f"sampler={config['sampler.name']} draws {' and '.join(sampler.kinds)}, but data={config['data.name']} holds "
-            f"{dataset.kind}"
-        )
-    parts = {"train": split.train}
-    if config["valid.tasks"]:
-        parts["valid"] = split.dev
-    if translated is not None:
-        parts = _with_translated(parts, translated, config)
-    return {
-        phase: EpisodeStream(corpus, mode.arrangement(phase), sampler, config["seed"], phase) for phase, corpus in parts.items()
-    }
-
-
-def _with_translated(parts: Mapping[str, AnyCorpus], translated: AnyCorpus, config: Config) -> dict[str, AnyCorpus]:
-    """What meta-tasks are drawn from: a fifth of the translated groups goes to meta-valid, the others to meta-train."""
-    if "valid" in parts and len(translated.groups) < 2:
-        raise DataError("data.translated: one article alone cannot serve meta-train and meta-valid; set valid.tasks=0")
-    share = frozenset(translated.groups[::5]) if "valid" in parts else frozenset[str]()
-    pieces = {"valid": translated.of_groups(share), "train": translated.of_groups(set(translated.groups) - share)}
-    if config["data.translated_use"] == "replace":
-        return {phase: pieces[phase] for phase in parts}
-    return {phase: corpus.joined(pieces[phase]) for phase, corpus in parts.items()}  # type: ignore[arg-type]
-
-
-def _check_streams(streams: Sequence[Mapping[str, EpisodeStream]]) -> None:
-    """A split too small for its tasks is found now, not in an hour."""
-    for stream in (stream for of_split in streams for stream in of_split.values()):
-        for index in range(len(stream.arrangement.chains)):
-            stream.task(index)
-
-
-def _check_kinds(config: Config, algorithm: MetaAlgorithm, encoder: Encoder, loss: Loss, dataset: Dataset) -> None:
-    if encoder.kind != dataset.kind:
-        raise ConfigError(
-            f"encoder={config['encoder.name']} embeds {encoder.kind}, but data={config['data.name']} holds {dataset.kind}"
-        )
-    if algorithm.trains and not encoder.trainable:
-        raise ConfigError(
-            f"algo={config['algo.name']}: encoder={config['encoder.name']} has nothing to train; use algo=zero-shot"
-        )
-    if algorithm.trains and loss.kind != encoder.kind:
-        raise ConfigError(
-            f"loss={config['loss.name']} takes {loss.kind}, but encoder={config['encoder.name']} gives {encoder.kind}"
-        )
-
-
-def _check_variants(corpus: AnyCorpus, config: Config) -> None:
-    if isinstance(corpus, PairCorpus):
-        there = {"mono" if first == second else "bi" for first, second in corpus.tracks}
-    else:
-        there = {"multi", "mono", *(["bi"] if len(corpus.languages) > 1 else [])}
-    if not there & set(config["eval.variants"]):
-        raise ConfigError(
-            f"eval.variants=[{','.join(config['eval.variants'])}]: data={config['data.name']} has nothing to score that way; "
-            f"it has {', '.join(v for v in VARIANTS if v in there)}"
-        )
-
-
-def _device(name: str) -> str:
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise ConfigError(f"device={name}: this PyTorch sees no CUDA device; use device=auto or device=cpu")
-    return name
-
-
 # -- small things --------------------------------------------------------------------------------------------------------
 
 
@@ -516,21 +350,7 @@ def _counts(corpus: AnyCorpus) -> dict[str, Any]:
     }
 
 
-def _greet(config: Config, reporter: Reporter) -> None:
-    for broken in warnings_of_broken(registry):
-        reporter.warn(broken)
-    model = f", encoder {config['encoder.model']}" if "model" in config["encoder"] else ""
-    mode = f", mode {config['mode']}" if config["mode"] else ""
-    reporter.say(f"{config['algo.name']} on {config['data.name']}{model}, preset {config['preset']}{mode}")
-
-
-def _warn_of_problems(corpus: AnyCorpus, reporter: Reporter) -> None:
-    skipped = [p for p in corpus.problems if p.skipped]
-    if skipped:
-        reporter.warn(f"{corpus.name}: {len(skipped)} records left out, the first: {skipped[0]}")
-
-
-def _card(parts: _Parts, command: str, seen: Sequence[str], before: Sequence[Row], after: Sequence[Row]) -> str:
+def _card(parts: Parts, command: str, seen: Sequence[str], before: Sequence[Row], after: Sequence[Row]) -> str:
     from metasearch import __version__
 
     config, about = parts.config, parts.encoder.describe()
@@ -592,21 +412,3 @@ def fresh_path(name: str) -> str:
 def command_line(name: str, words: Sequence[str], file: str | Path | None) -> str:
     """The command that does the same, for manifest and model card."""
     return shlex.join(["metasearch", name, *words, *(["--config", str(file)] if file else [])])
-
-
-class _Clock:
-    """Seconds per stage."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    def add(self, stage: str, seconds: float) -> None:
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
-
-    @contextmanager
-    def __call__(self, stage: str) -> Iterator[None]:
-        begin = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.add(stage, time.perf_counter() - begin)

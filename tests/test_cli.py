@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -48,7 +49,7 @@ def test_help_imports_nothing_heavy() -> None:
         assert command in done.stdout
 
 
-@pytest.mark.parametrize("words", [["plugins", "list"], ["run", "--cfg"], ["plugins", "show", "algo", "maml-align"]])
+@pytest.mark.parametrize("words", [["plugins", "list"], ["run", "--cfg", "--quiet"], ["plugins", "show", "algo", "maml-align"]])
 def test_looking_at_components_does_not_import_torch(words: list[str]) -> None:
     code = (
         "import sys\n"
@@ -354,13 +355,33 @@ def test_a_bug_is_one_line_unless_verbose(cli: Cli, tmp_path: Path) -> None:
 # -- looking around ----------------------------------------------------------------------------------------------------
 
 
-def test_cfg_prints_what_run_would_use(cli: Cli, tmp_path: Path) -> None:
-    done = cli("run", "algo=maml", "seed=3", "--cfg")
+def test_cfg_prints_what_run_would_use(cli: Cli, tmp_path: Path, tiny_model: Path) -> None:
+    done = cli("run", "algo=maml", "seed=3", f"encoder.model={tiny_model}", "--cfg")
     assert done.returncode == 0
     assert "name: maml" in done.stdout
+    assert re.fullmatch(
+        r"estimate, within a factor of two: .*, training .* \(8 meta-batches, .*; peak memory .* GB\n", done.stderr
+    )
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "c.yaml").write_text(done.stdout, encoding="utf-8")
-    assert cli("run", "--config", "c.yaml", "--cfg").stdout == done.stdout
+    again = cli("run", "--config", "c.yaml", "--cfg", "--quiet")
+    assert (again.stdout, again.stderr) == (done.stdout, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["data=xquad-r", "data.path=nowhere"], "no estimate: nowhere"),
+        (["encoder.model=some/hub-model"], "no estimate: encoder.model=some/hub-model"),
+        (["encoder=bm25"], "estimate, within a factor of two: "),
+    ],
+)
+def test_cfg_is_printed_also_where_nothing_can_be_estimated(cli: Cli, words: list[str], reason: str) -> None:
+    done = cli("run", *words, "--cfg")
+    assert done.returncode == 0
+    assert done.stdout.startswith("encoder:")
+    assert done.stderr.startswith(reason)
+    assert "Traceback" not in done.stderr
 
 
 def test_plugins_list_and_show(cli: Cli) -> None:

@@ -9,6 +9,8 @@ from metasearch.algorithm import learn2learn_backend
 from metasearch.algorithm.adapt import Params, Rates, adapt
 from metasearch.algorithm.learner import Learner, TaskFunction
 from metasearch.algorithm.outer_loop import OuterLoop
+from metasearch.algorithm.path import SLOTS, steps_again
+from metasearch.core.algorithm import Cost
 from metasearch.core.encoder import Encoder
 from metasearch.core.episode import Task
 from metasearch.core.loss import Loss
@@ -85,6 +87,27 @@ class InnerLoop(OuterLoop):
             return learn2learn_backend.adapt(f.loss_on(number), theta, self.inner_names, steps, self.inner_lr, self.order)
         return adapt(f.loss_on(number), theta, steps, self.rates(f), self.order, self.keep_graphs)
 
+    def adapting(self, encoder: Encoder, steps: int, tokens: float) -> Cost:
+        """What ``steps`` inner steps on a set of so many tokens cost, there and back.
+
+        With a share r of the layers moving, a gradient takes 1 forward pass and 2 r backwards; differentiating it takes 4 r for
+        the way back and 2 for the way there. A step whose graph is not kept takes its gradient once more, and a few take their
+        step again.
+        """
+        r = 1.0 if self.inner_layers is None else self.inner_layers / len(layers_of(encoder.parameters()))
+        gradient, product = 1 + 2 * r, 4 * r + 2
+        if self.order == "first" or not steps:
+            return Cost(
+                steps * gradient * tokens, held_once=tokens / self.support_parts if steps else 0, copies=2 if steps else 0
+            )
+        everything = self.keep_graphs is None or self.backend == "learn2learn"
+        kept = steps if everything else min(self.keep_graphs or 0, steps)
+        free = steps - kept
+        again = steps_again(free, SLOTS, True) if free else 0
+        held = max(kept * tokens, tokens / self.support_parts if free else 0)
+        passes = steps * (gradient + product) + (free + again) * gradient
+        return Cost(passes * tokens, held_twice=held, copies=2 * kept + min(free, SLOTS) + (3 if free else 1))
+
     def open(self, task: Task) -> TaskFunction:
         """The task as a function of parameters."""
         return self.learner.open(task, self.support_parts)
@@ -100,8 +123,17 @@ def last_layers(names: Iterable[str], count: int) -> list[str]:
         >>> last_layers(["embeddings.weight", "encoder.layer.0.bias", "encoder.layer.1.bias"], 1)
         ['encoder.layer.1.bias']
     """
-    layer = {name: int(match.group(1)) for name in names if (match := _LAYER.search(name))}
+    layer = _layer_numbers(names)
     there = sorted(set(layer.values()))
     if not 0 < count <= len(there):
         raise ConfigError(f"algo.inner_layers={count}: the encoder has {len(there)} transformer layers")
     return [name for name, number in layer.items() if number in there[-count:]]
+
+
+def layers_of(names: Iterable[str]) -> set[int]:
+    """Numbers of the transformer layers that these parameters belong to."""
+    return set(_layer_numbers(names).values())
+
+
+def _layer_numbers(names: Iterable[str]) -> dict[str, int]:
+    return {name: int(match.group(1)) for name in names if (match := _LAYER.search(name))}

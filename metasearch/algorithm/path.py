@@ -12,8 +12,8 @@ from torch import Tensor
 
 Point = dict[str, Tensor]
 
-#: How many points are held beside the first. With three, the paper's five steps take one step again, ten take six.
-SLOTS = 3
+#: How many points are held beside the first. With two, the paper's five steps take two steps again, ten take eight.
+SLOTS = 2
 
 
 class Path:

@@ -64,7 +64,9 @@ def run(
     multirun: Annotated[
         bool, typer.Option("--multirun", "-m", help="Sweep: run every combination of values apart by commas, as in seed=0,1.")
     ] = False,
-    cfg: Annotated[bool, typer.Option("--cfg", help="Print the resolved configuration and stop.")] = False,
+    cfg: Annotated[
+        bool, typer.Option("--cfg", help="Print the resolved configuration and, unless --quiet, what the run will cost; stop.")
+    ] = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from metasearch.config import compose
+from metasearch.config import Config, compose
 from metasearch.config.overrides import expand_sweep
 from metasearch.episodes.arrangement import parse_mode
-from metasearch.errors import TrainingError
+from metasearch.errors import MetasearchError, TrainingError
 from metasearch.registry import registry
 from metasearch.registry.registry import warnings_of_broken
 
@@ -27,6 +27,8 @@ def run(words: list[str], file: Path | None, cfg: bool, as_json: bool, quiet: bo
         sys.stdout.write(config.to_yaml())
         for warning in warnings_of_broken(registry):
             print(f"warning: {warning}", file=sys.stderr)
+        if not quiet:
+            _tell_cost(config)
         return
 
     from metasearch.cli import console
@@ -35,6 +37,21 @@ def run(words: list[str], file: Path | None, cfg: bool, as_json: bool, quiet: bo
     still()
     reporter = console.reporter(_silent(as_json, quiet))
     _show(run_config(config, reporter, command_line("run", words, file)), as_json)
+
+
+def _tell_cost(config: Config) -> None:
+    """What the run would cost, beside the configuration: on standard error, so that the configuration can be piped to a file."""
+    sys.stdout.flush()
+    still()
+    os.environ["HF_HUB_OFFLINE"] = "1"  # nothing is downloaded to look at a configuration
+    from metasearch.estimate import estimate
+
+    try:
+        found = estimate(config)
+    except MetasearchError as error:  # the configuration is what was asked for
+        print(f"no estimate: {error}", file=sys.stderr)
+    else:
+        print(found or "no estimate: the encoder does not count its tokens", file=sys.stderr)
 
 
 def sweep(words: list[str], file: Path | None, cfg: bool, as_json: bool, quiet: bool) -> None:

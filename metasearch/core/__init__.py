@@ -3,7 +3,7 @@
 Nothing here imports torch, transformers, faiss or any concrete plugin.
 """
 
-from metasearch.core.algorithm import MetaAlgorithm
+from metasearch.core.algorithm import Cost, MetaAlgorithm
 from metasearch.core.corpus import AnyCorpus, Candidate, Corpus, PairCorpus, Problem, Question, SentencePair
 from metasearch.core.dataset import Dataset
 from metasearch.core.derivative import differentiated_twice, is_differentiated_twice
@@ -20,6 +20,7 @@ __all__ = [
     "AnyCorpus",
     "Candidate",
     "Corpus",
+    "Cost",
     "Dataset",
     "Embed",
     "Encoder",

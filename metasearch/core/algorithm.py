@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
@@ -11,6 +12,26 @@ if TYPE_CHECKING:
     from metasearch.core.encoder import Encoder
     from metasearch.core.episode import Task
     from metasearch.core.loss import Loss
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one meta-task costs, by counting.
+
+    The unit of work is a forward pass over a token: its matrix products. A gradient takes three times those, a gradient that is
+    differentiated again nine times.
+
+    Attributes:
+        passes: forward passes times tokens.
+        held_once: tokens whose graph for a first derivative is in memory at the peak.
+        held_twice: tokens whose graph for a second derivative is in memory at the peak.
+        copies: copies of the parameters that move in the inner loop, beside the encoder's own.
+    """
+
+    passes: float
+    held_once: float = 0.0
+    held_twice: float = 0.0
+    copies: float = 0.0
 
 
 class MetaAlgorithm(ABC):
@@ -52,6 +73,18 @@ class MetaAlgorithm(ABC):
         Returns:
             Values to log; ``"loss"`` must be among them; one that is not finite stops the run.
         """
+
+    def cost(self, encoder: Encoder, tokens: Sequence[float]) -> Cost:
+        """Count the work and the memory of a meta-task, for the estimate of ``metasearch run --cfg``.
+
+        Args:
+            encoder: the encoder to train.
+            tokens: of each of the task's sets, padding included.
+
+        Returns:
+            The default: one gradient of the loss on each set, one set after the other.
+        """
+        return Cost(3 * sum(tokens), held_once=max(tokens))
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that :meth:`step` depends on beside the tasks: parameters and optimiser state."""

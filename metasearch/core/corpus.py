@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar
 
+from metasearch.core.encoder import CANDIDATE, QUERY, Side
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -98,6 +100,14 @@ class Corpus:
         for group in {q.id: q.group for q in self.questions}.values():
             sizes[group] += 1
         return sizes
+
+    @cached_property
+    def texts(self) -> dict[Side, list[str]]:
+        """What scoring encodes: distinct texts by side."""
+        return {
+            QUERY: list(dict.fromkeys(q.text for q in self.questions)),
+            CANDIDATE: list(dict.fromkeys(c.text for c in self.candidates)),
+        }
 
     @cached_property
     def languages(self) -> tuple[str, ...]:
@@ -230,6 +240,11 @@ class PairCorpus:
 
     def __bool__(self) -> bool:
         return bool(self.pairs)
+
+    @cached_property
+    def texts(self) -> dict[Side, list[str]]:
+        """What scoring encodes: distinct sentences, all as queries."""
+        return {QUERY: list(dict.fromkeys(text for pair in self.pairs for text in (pair.first, pair.second))), CANDIDATE: []}
 
     @cached_property
     def languages(self) -> tuple[str, ...]:

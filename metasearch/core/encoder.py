@@ -89,6 +89,10 @@ class Encoder(ABC):
             ModelError: the backbone cannot be differentiated twice.
         """
 
+    def tokens(self, prepared: Any, index: int) -> int | None:
+        """How many tokens embedding set ``index`` takes, padding included; None (the default): not known, so no estimate."""
+        return None
+
     @abstractmethod
     def encode(
         self,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from metasearch.core import CANDIDATE, QUERY, AnyCorpus, Encoder, PairCorpus, Side, cache_dir
+from metasearch.core import CANDIDATE, QUERY, AnyCorpus, Encoder, Side, cache_dir
 
 
 class BaseEmbeddings:
@@ -42,8 +42,7 @@ class BaseEmbeddings:
         self.progress = progress
         self.folder = folder or cache_dir() / "embeddings"
         self.texts: dict[Side, list[str]] = {
-            QUERY: sorted({text for corpus in corpora for text in _query_texts(corpus)}),
-            CANDIDATE: sorted({c.text for corpus in corpora if not isinstance(corpus, PairCorpus) for c in corpus.candidates}),
+            side: sorted({text for corpus in corpora for text in corpus.texts[side]}) for side in (QUERY, CANDIDATE)
         }
         self._rows: dict[Side, tuple[dict[str, int], np.ndarray]] = {}
 
@@ -86,12 +85,6 @@ class BaseEmbeddings:
             digest.update(name.encode())
             digest.update(tensor.detach().cpu().contiguous().numpy().data)
         return digest.digest()
-
-
-def _query_texts(corpus: AnyCorpus) -> list[str]:
-    if isinstance(corpus, PairCorpus):
-        return [text for pair in corpus.pairs for text in (pair.first, pair.second)]
-    return [q.text for q in corpus.questions]
 
 
 def _keep(file: Path, rows: np.ndarray) -> None:

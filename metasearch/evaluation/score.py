@@ -61,6 +61,4 @@ def check_metric(metric: Metric, kind: str) -> None:
 
 def count_texts(corpus: AnyCorpus) -> int:
     """Distinct texts that scoring encodes, for progress."""
-    if isinstance(corpus, PairCorpus):
-        return len({text for pair in corpus.pairs for text in (pair.first, pair.second)})
-    return len({q.text for q in corpus.questions}) + len({c.text for c in corpus.candidates})
+    return sum(map(len, corpus.texts.values()))

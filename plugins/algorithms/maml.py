@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from metasearch.algorithm import InnerLoop
-from metasearch.core import Task
+from metasearch.core import Cost, Encoder, Task
 
 SUPPORT, QUERY = 0, 1
 
@@ -65,3 +66,7 @@ class MAML(InnerLoop):
             loss.backward()  # gradients add up over the batch; the graph of one task at a time is in memory
             total += loss.item()
         return {"loss": total / len(tasks)}
+
+    def cost(self, encoder: Encoder, tokens: Sequence[float]) -> Cost:
+        inner = self.adapting(encoder, self.inner_steps, tokens[SUPPORT])
+        return replace(inner, passes=inner.passes + 3 * tokens[QUERY], held_once=max(inner.held_once, tokens[QUERY]))

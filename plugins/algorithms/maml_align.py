@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from metasearch.algorithm import InnerLoop, Learner, Params
 from metasearch.algorithm.outer_loop import copy_into, decay_groups
-from metasearch.core import PairEmbeddings, Task, TripletEmbeddings
+from metasearch.core import Cost, Encoder, PairEmbeddings, Task, TripletEmbeddings
 from metasearch.errors import ConfigError
 
 X, Y, Z = 0, 1, 2
@@ -136,6 +136,18 @@ class MAMLAlign(InnerLoop):
             log["kd_loss"] = kd_loss.item()
         log["loss"] = log["task_loss"] + self.kd_weight * log["kd_loss"]
         return {name: value / len(tasks) for name, value in log.items()}
+
+    def cost(self, encoder: Encoder, tokens: Sequence[float]) -> Cost:
+        teacher = self.adapting(encoder, self.inner_steps, tokens[X])
+        student = self.adapting(encoder, self.student_inner_steps, tokens[Y])
+        kept = self.keep_graphs is None or self.keep_graphs > 0
+        # Teacher and student both embed Y, the student Z, and all their graphs wait for the same backward pass.
+        return Cost(
+            teacher.passes + student.passes + 6 * tokens[Y] + 3 * tokens[Z],
+            held_once=max(teacher.held_once, student.held_once, 2 * tokens[Y] + tokens[Z]),
+            held_twice=teacher.held_twice + student.held_twice if kept else max(teacher.held_twice, student.held_twice),
+            copies=teacher.copies + student.copies,
+        )
 
     def state_dict(self) -> dict[str, Any]:
         state = super().state_dict()

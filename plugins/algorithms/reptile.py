@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
 from metasearch.algorithm import InnerLoop, adapt
-from metasearch.core import Task
+from metasearch.core import Cost, Encoder, Task
 
 
 class Reptile(InnerLoop):
@@ -57,3 +58,7 @@ class Reptile(InnerLoop):
             with torch.no_grad():
                 total += sum(term(theta_j).item() for term in loss)
         return {"loss": total / len(tasks)}
+
+    def cost(self, encoder: Encoder, tokens: Sequence[float]) -> Cost:
+        inner = self.adapting(encoder, self.inner_steps, sum(tokens))
+        return replace(inner, passes=inner.passes + sum(tokens), held_once=max(tokens))  # the loss at the end, for the log

@@ -261,6 +261,11 @@ class SentenceEncoder(Encoder):
             ]
         return torch.cat(parts).to(self.dtype)[batch.order]
 
+    def tokens(self, prepared: Any, index: int) -> int | None:
+        """Of all text batches of a prepared set."""
+        batches = [value for value in vars(prepared.sets[index]).values() if isinstance(value, TextBatch)]
+        return sum(int(group["input_ids"].numel()) for batch in batches for group in batch.groups)
+
     def _token_table(self) -> tuple[str, int | None, int] | None:
         """Name, padding row and number of rows of the token embedding; None if there is none, or it is shared."""
         try:

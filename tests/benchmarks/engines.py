@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from metasearch.algorithm import Learner, learn2learn_backend
-from metasearch.core import CANDIDATE, QUERY, ExampleSet, Side, Task, TripletEmbeddings, TripletExample
+from metasearch.core import CANDIDATE, QUERY, ExampleSet, MetaAlgorithm, Side, Task, TripletEmbeddings, TripletExample
 from metasearch_plugins.encoders.triplet import TripletEncoder
 from metasearch_plugins.losses.triplet import TripletLoss
 
@@ -45,6 +45,18 @@ def ours(encoder: TripletEncoder, algorithm: Any) -> Engine:
     return step
 
 
+def count(encoder: TripletEncoder, algorithm: MetaAlgorithm, tasks: Sequence[Task]) -> dict[str, float]:
+    """What a step takes at least: passes over the tokens of distinct texts, unpadded, and the weights that a pass multiplies."""
+    passes = 0.0
+    for task in tasks:
+        prepared = encoder.prepare(task.sets)
+        groups = [[g for batch in (s.queries, s.candidates) for g in batch.groups] for s in prepared.sets]
+        tokens = [float(sum(int(g["attention_mask"].sum()) for g in of_set)) for of_set in groups]
+        passes += algorithm.cost(encoder, tokens).passes
+    weights = sum(p.numel() for name, p in encoder.parameters().items() if p.ndim == 2 and "embeddings" not in name)
+    return {"passes": passes, "weights": weights}
+
+
 class Flattened:
     """A task as the reference code feeds it: one-negative triplets, each text as often as it occurs.
 
@@ -69,11 +81,13 @@ class Flattened:
     def _tokens(self, texts: list[str], side: Side) -> dict[str, Tensor]:
         model = self.encoder.model
         features = model.preprocess(texts, prompt=self.encoder.prompts[side], max_length=self.encoder.max_length[side])
-        if not self.padded:
-            return dict(features)
-        pad = {"input_ids": model.tokenizer.pad_token_id}
-        short = REFERENCE_LENGTHS[side] - features["input_ids"].shape[1]
-        return {k: torch.nn.functional.pad(v, (0, short), value=pad.get(k, 0)) for k, v in features.items() if v.ndim == 2}
+        tokens, mask = features["input_ids"], features["attention_mask"]
+        missing = max(0, REFERENCE_LENGTHS[side] - tokens.shape[1]) if self.padded else 0
+        pad = torch.nn.functional.pad
+        return {
+            "input_ids": pad(tokens, (0, missing), value=model.tokenizer.pad_token_id),
+            "attention_mask": pad(mask, (0, missing)),
+        }
 
     def __call__(self, model: Any, features: Sequence[dict[str, Tensor]]) -> Tensor:
         question, positive, negative = (self._embed(model, f) for f in features)

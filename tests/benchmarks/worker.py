@@ -14,8 +14,11 @@ import subprocess
 import sys
 import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from metasearch.core import Task
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -25,11 +28,13 @@ class Worker:
 
     Args:
         spec: what to build: ``words`` (a configuration: data, mode, sampler, encoder, and our algorithm), ``peer`` and its
-            ``options`` (None: our algorithm), ``layers`` to keep of the model (None: all), ``tasks`` of a meta-step.
+            ``options`` (None: our algorithm), ``layers`` to keep of the model (None: all), ``tasks`` of a meta-step, and
+            ``smallest_of`` so many, if not the middle of 41.
         threads: for torch.
 
     Attributes:
-        ready: what the worker said of its task: loaded memory, tokens.
+        ready: what the worker said before its first step: ``loaded`` memory in MB; of our algorithms also the ``passes`` that a
+            step takes (tokens without padding) and the encoder's ``weights`` in matrices that every token meets.
     """
 
     def __init__(self, spec: dict[str, Any], threads: int = 1) -> None:
@@ -55,6 +60,11 @@ class Worker:
         self.seconds.append(answer["seconds"])
         self.memory = max(self.memory, answer["memory"])
 
+    @property
+    def best(self) -> float:
+        """Least seconds of a step."""
+        return min(self.seconds)
+
     def close(self) -> None:
         assert self.process.stdin is not None
         self.process.stdin.close()
@@ -78,7 +88,8 @@ def interleaved(specs: dict[str, dict[str, Any]], rounds: int, threads: int = 1)
     for name, spec in specs.items():
         workers[name] = Worker(spec, threads)
         workers[name].step()  # the first step pays for lazy initialisation
-        workers[name].seconds.clear()
+        if rounds:
+            workers[name].seconds.clear()
     for _ in range(rounds):
         for worker in workers.values():
             worker.step()
@@ -100,10 +111,14 @@ def forget_peak() -> None:
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
 
-def characters(task: Any) -> int:
-    """Length of all texts of a task of questions, each as often as the reference code feeds it."""
-    triplets = (t for s in task.sets for e in s.examples for t in e.triplets())
-    return sum(len(t.question.text) + len(t.positive.text) + len(t.negative.text) for t in triplets)
+def characters(task: Task) -> int:
+    """Size of a task of questions as the reference code feeds it: flattened triplets, each column padded to its longest text."""
+    size = 0
+    for examples in task.sets:
+        triplets = [t for e in examples.examples for t in e.triplets()]
+        for column in ("question", "positive", "negative"):
+            size += len(triplets) * max(len(getattr(t, column).text) for t in triplets)
+    return size
 
 
 def main(spec: dict[str, Any]) -> None:
@@ -120,19 +135,24 @@ def main(spec: dict[str, Any]) -> None:
     config = compose(*spec["words"])
     (split,) = make_splits(config.create("data").load(), 0, 0)
     stream = EpisodeStream(split.train, parse_mode(config["mode"]).arrangement("train"), config.create("sampler"), 0, "train")
-    # Every engine of a table gets the same tasks: those of middling size among the first of meta-train.
-    drawn = sorted((stream.task(index) for index in range(41)), key=characters)
-    first = (len(drawn) - spec["tasks"]) // 2
-    tasks = drawn[first : first + spec["tasks"]]
+    # Every engine of a table gets the same tasks: those of middling size among the first of meta-train, or the smallest.
+    drawn = sorted(map(stream.task, range(spec.get("smallest_of", 41))), key=characters)
+    first = 0 if "smallest_of" in spec else (len(drawn) - spec["tasks"]) // 2
+    tasks: list[Task] = drawn[first : first + spec["tasks"]]
     encoder = engines.load(config["encoder.model"], spec["layers"])
+    about: dict[str, float] = {}
     if spec["peer"]:
         warnings.simplefilter("ignore")  # the peers are old, and torch says so
         step = engines.PEERS[spec["peer"]](encoder, **spec["options"])
     else:
-        step = engines.ours(encoder, config.create("algo"))
+        algorithm = config.create("algo")
+        if algorithm.sets is not None:  # so that MAML can take a part of MAML-Align's tasks
+            tasks = [replace(task, sets=task.sets[: algorithm.sets]) for task in tasks]
+        about = engines.count(encoder, algorithm, tasks)
+        step = engines.ours(encoder, algorithm)
     gc.collect()
     loaded = memory_mb("VmRSS")
-    print(json.dumps({"loaded": loaded}), file=answers, flush=True)
+    print(json.dumps({"loaded": loaded, **about}), file=answers, flush=True)
     for _ in sys.stdin:
         forget_peak()
         begin = time.perf_counter()
