@@ -57,7 +57,7 @@ def encode(words: list[str], rounds: int, quick: bool) -> None:
     config = compose(*words)
     corpus = config.create("data").load()
     encoder = config.create("encoder")
-    texts = [c.text for c in corpus.candidates][:: max(1, len(corpus.candidates) // (200 if quick else 1000))]
+    texts = [c.text for c in corpus.candidates][:: max(1, len(corpus.candidates) // (100 if quick else 300))]
     prompt = encoder.prompts[CANDIDATE]
 
     def theirs() -> object:
@@ -76,9 +76,11 @@ def mean_average_precision(words: list[str], rounds: int, quick: bool) -> None:
     similarity = np.random.default_rng(0).standard_normal((len(questions), len(corpus.candidates)), dtype=np.float32)
     ids = [c.id for c in corpus.candidates]
     place = {c: i for i, c in enumerate(ids)}
-    relevant = np.zeros(similarity.shape, dtype=bool)
+    most = max(len(corpus.relevant[q.id]) for q in questions)
+    relevant = np.full((len(questions), most), -1)
     for row, question in enumerate(questions):
-        relevant[row, [place[c] for c in corpus.relevant[question.id]]] = True
+        columns = sorted(place[c] for c in corpus.relevant[question.id])
+        relevant[row, : len(columns)] = columns
     metric = MeanAveragePrecision()
 
     def theirs() -> float:
