@@ -11,7 +11,7 @@ from metasearch.config import compose
 from metasearch.core import Corpus
 from metasearch.dataset import make_splits
 from metasearch.errors import ConfigError, DataError
-from metasearch.runner import _with_translated
+from metasearch.prepare import _with_translated
 from metasearch_plugins.datasets.mini import Mini
 from metasearch_plugins.datasets.sts2017 import STS2017
 from metasearch_plugins.datasets.xquad_r import split_sentences
