@@ -379,7 +379,7 @@ def test_cfg_prints_what_run_would_use(cli: Cli, tmp_path: Path, tiny_model: Pat
 def test_cfg_is_printed_also_where_nothing_can_be_estimated(cli: Cli, words: list[str], reason: str) -> None:
     done = cli("run", *words, "--cfg")
     assert done.returncode == 0
-    assert done.stdout.startswith("encoder:")
+    assert done.stdout.startswith("preset: quick\nencoder:")
     assert done.stderr.startswith(reason)
     assert "Traceback" not in done.stderr
 
