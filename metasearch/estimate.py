@@ -197,13 +197,16 @@ def _dev_scorings(plan: TrainingPlan, batches: int) -> int:
 
 def _encoding_speed(encoder: Encoder, corpus: AnyCorpus, batch_size: int) -> float:
     """Seconds per character, scored texts of both sides mixed as they are."""
-    seconds, characters = 0.0, 0
-    for side, texts in corpus.texts.items():
-        sample = texts[:: max(1, len(texts) // _TEXTS)][:_TEXTS]
+    seconds, characters = 0.0, sum(len(text) for texts in corpus.texts.values() for text in texts)
+    samples = {side: texts[:: max(1, len(texts) // _TEXTS)][:_TEXTS] for side, texts in corpus.texts.items()}
+    begin = time.perf_counter()
+    if all(samples.values()) and encoder.similarity(*samples.values()) is not None:  # it scores by itself
+        share = sum(len(text) for sample in samples.values() for text in sample) / characters
+        return (time.perf_counter() - begin) / share / characters
+    for side, sample in samples.items():
         if sample:
             took = _seconds(partial(encoder.encode, sample, side, batch_size), encoder)
-            seconds += took * len(texts) / len(sample)
-        characters += sum(map(len, texts))
+            seconds += took * len(corpus.texts[side]) / len(sample)
     return seconds / max(1, characters)
 
 

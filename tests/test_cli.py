@@ -371,7 +371,7 @@ def test_cfg_prints_what_run_would_use(cli: Cli, tmp_path: Path, tiny_model: Pat
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (["data=xquad-r", "data.path=nowhere"], "no estimate: nowhere"),
+        (["data=xquad-r", "data.path=nowhere"], "no estimate: data.path=nowhere: no such folder"),
         (["encoder.model=some/hub-model"], "no estimate: encoder.model=some/hub-model"),
         (["encoder=bm25"], "estimate, within a factor of two: "),
     ],
