@@ -119,7 +119,7 @@ def test_run_folder_is_complete(finished: tuple[Path, subprocess.CompletedProces
     assert manifest["components"]["algo"]["distribution"] == "metasearch"
     assert manifest["languages_seen"] == ["ar", "de", "el", "hi"]
     # Second order needs an attention with second derivatives; evaluation uses the fast kernels.
-    assert manifest["encoder"]["attention"] == {"episodes": "eager", "evaluation": "sdpa"}
+    assert manifest["encoder"]["attention"] == {"second_order_steps": "sdpa (math)", "otherwise": "sdpa"}
     assert len(manifest["data"]["fingerprint"]) == 64
     assert manifest["command"].startswith("metasearch run encoder=triplet algo=maml-align")
 
