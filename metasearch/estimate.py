@@ -21,8 +21,10 @@ from metasearch.report import Reporter
 
 # Examples of a task that are embedded to measure speed and memory, and texts that are encoded.
 _EXAMPLES, _TEXTS = 2, 48
-# Numbers in the tensor whose update is timed.
-_UPDATED = 4_000_000
+# A run is slower than the best of a few small steps: fresh memory, larger tensors, drawing tasks. Measured: 1.2 to 1.8 times.
+_COLD = 1.4
+# Most numbers in the tensor whose update is timed: more than a cache holds.
+_UPDATED = 16_000_000
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def estimate(config: Config) -> Estimate | None:
             return None
         speed = _measure(parts, streams["train"].task(0))
         per_batch = speed.per_pass * cost.passes * parts.algorithm.meta_batch_size + speed.update
-        training = batches * per_batch
+        training = _COLD * batches * per_batch
         memory += speed.update_bytes + max(speed.once * cost.held_once + speed.twice * cost.held_twice, speed.update_peak)
         memory += speed.moving_bytes * cost.copies
     per_character = _encoding_speed(parts.encoder, split.test, config["eval.batch_size"])
@@ -105,7 +107,7 @@ class _Speed:
         per_pass: seconds of a forward pass over a token.
         once, twice: bytes a token's graph takes, for a first and for a second derivative.
         update: seconds of AdamW's step.
-        update_bytes: of AdamW's state and the gradient.
+        update_bytes: of AdamW's state, the gradient, and a copy: a checkpoint, or a sparse gradient made dense.
         update_peak: what the step takes beside them.
         moving_bytes: of the parameters that an inner loop copies: not the token table.
     """
@@ -156,13 +158,14 @@ def _measure(parts: Parts, task: Task) -> _Speed:
         twice = once
     own = encoder.parameters()
     size = [p.numel() * p.element_size() for p in own.values()]
-    probe = torch.zeros(_UPDATED, device=encoder.device, requires_grad=True)
+    probe = torch.zeros(min(_UPDATED, sum(size) // 4), device=encoder.device, requires_grad=True)
     probe.grad = torch.ones_like(probe)
     adam = torch.optim.AdamW([probe])
     adam.step()
-    update = min(_seconds(adam.step, encoder) for _ in range(3)) * sum(size) / (_UPDATED * probe.element_size())
+    update = min(_seconds(adam.step, encoder) for _ in range(3)) * sum(size) / (probe.numel() * probe.element_size())
+    del probe, adam
     moving = sum(p.numel() * p.element_size() for p in theta.values())
-    return _Speed(per_pass, once / tokens, twice / tokens, update, 3 * sum(size), 2 * max(size), moving)
+    return _Speed(per_pass, once / tokens, twice / tokens, update, 4 * sum(size), 2 * max(size), moving)
 
 
 def _seconds(work: Callable[[], object], encoder: Encoder) -> float:
