@@ -15,7 +15,7 @@ from torch import Tensor
 
 from metasearch.algorithm import Learner, TrainingPlan
 from metasearch.config import Config
-from metasearch.core import AnyCorpus, Cost, Encoder, Side, Task, differentiated_twice
+from metasearch.core import CANDIDATE, QUERY, AnyCorpus, Cost, Encoder, Side, Task, differentiated_twice
 from metasearch.prepare import Clock, Parts, prepare, training_plan
 from metasearch.report import Reporter
 
@@ -203,7 +203,7 @@ def _encoding_speed(encoder: Encoder, corpus: AnyCorpus, batch_size: int) -> flo
     seconds, characters = 0.0, sum(len(text) for texts in corpus.texts.values() for text in texts)
     samples = {side: texts[:: max(1, len(texts) // _TEXTS)][:_TEXTS] for side, texts in corpus.texts.items()}
     begin = time.perf_counter()
-    if all(samples.values()) and encoder.similarity(*samples.values()) is not None:  # it scores by itself
+    if all(samples.values()) and encoder.similarity(samples[QUERY], samples[CANDIDATE]) is not None:  # it scores by itself
         share = sum(len(text) for sample in samples.values() for text in sample) / characters
         return (time.perf_counter() - begin) / share / characters
     for side, sample in samples.items():
