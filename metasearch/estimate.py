@@ -141,7 +141,7 @@ def _measure(parts: Parts, task: Task) -> _Speed:
     tokens = encoder.tokens(f.prepared, 0) or 1
 
     def gradient() -> None:
-        torch.autograd.grad(f.loss(theta, 0), list(theta.values()), allow_unused=True)[-1]
+        torch.autograd.grad(f.loss(theta, 0), list(theta.values()), allow_unused=True)
 
     gradient()  # the first pays for lazy initialisation
     per_pass = min(_seconds(gradient, encoder) for _ in range(3)) / (3 * tokens)
@@ -156,8 +156,7 @@ def _measure(parts: Parts, task: Task) -> _Speed:
         twice = _graph_bytes(step, theta.values())
     except RuntimeError:  # a backbone without second derivatives: the run will say so if it needs them
         twice = once
-    own = encoder.parameters()
-    size = [p.numel() * p.element_size() for p in own.values()]
+    size = [p.numel() * p.element_size() for p in encoder.parameters().values()]
     probe = torch.zeros(min(_UPDATED, sum(size) // 4), device=encoder.device, requires_grad=True)
     probe.grad = torch.ones_like(probe)
     adam = torch.optim.AdamW([probe])
@@ -200,17 +199,16 @@ def _dev_scorings(plan: TrainingPlan, batches: int) -> int:
 
 def _encoding_speed(encoder: Encoder, corpus: AnyCorpus, batch_size: int) -> float:
     """Seconds per character, scored texts of both sides mixed as they are."""
-    seconds, characters = 0.0, sum(len(text) for texts in corpus.texts.values() for text in texts)
+    seconds = 0.0
     samples = {side: texts[:: max(1, len(texts) // _TEXTS)][:_TEXTS] for side, texts in corpus.texts.items()}
     begin = time.perf_counter()
     if all(samples.values()) and encoder.similarity(samples[QUERY], samples[CANDIDATE]) is not None:  # it scores by itself
-        share = sum(len(text) for sample in samples.values() for text in sample) / characters
-        return (time.perf_counter() - begin) / share / characters
+        return (time.perf_counter() - begin) / sum(len(text) for sample in samples.values() for text in sample)
     for side, sample in samples.items():
         if sample:
             took = _seconds(partial(encoder.encode, sample, side, batch_size), encoder)
             seconds += took * len(corpus.texts[side]) / len(sample)
-    return seconds / max(1, characters)
+    return seconds / max(1, _characters(corpus))
 
 
 def _characters(corpus: AnyCorpus | None) -> int:

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from metasearch.algorithm import Learner, OuterLoop, adapt
+from metasearch.algorithm import Learner, adapt
 from metasearch.core import PairEmbeddings, Task, differentiated_twice
 from metasearch.episodes import EpisodeStream, parse_mode
 from metasearch.errors import ConfigError, ModelError
@@ -29,6 +29,7 @@ from metasearch_plugins.encoders.triplet import TripletEncoder
 from metasearch_plugins.losses.cosine_mse import CosineMSE
 from metasearch_plugins.losses.triplet import TripletLoss
 from metasearch_plugins.samplers.random import RandomSampler
+from tests.tiny import meta_gradient as gradient
 from tests.tiny import tiny_corpus, tiny_pairs
 
 
@@ -42,19 +43,6 @@ def learner(tiny_model: Path) -> Learner:
 def make_tasks(count: int = 2, mode: str = "el_el -> el_ar -> el_{ar,el,hi}") -> list[Task]:
     stream = EpisodeStream(tiny_corpus(), parse_mode(mode).train, RandomSampler(3, 2, 2), seed=1, phase="train")
     return [stream.task(i) for i in range(count)]
-
-
-def gradient(algorithm: OuterLoop, learner: Learner, tasks: list[Task]) -> dict[str, Tensor]:
-    """The meta-gradient that a step would hand to the optimiser, dense."""
-    algorithm.start(learner)
-    algorithm.optimizer.zero_grad()
-    algorithm.meta_gradient(tasks)
-    found = {}
-    for name, p in algorithm.theta.items():
-        g = torch.zeros_like(p) if p.grad is None else p.grad
-        found[name] = (g.to_dense() if g.is_sparse else g).detach().clone()
-        p.grad = None
-    return found
 
 
 def difference(a: dict[str, Tensor], b: dict[str, Tensor]) -> float:

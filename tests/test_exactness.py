@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from metasearch.algorithm import InnerLoop, Learner
+from metasearch.algorithm import Learner
 from metasearch.core import Task
 from metasearch.episodes import EpisodeStream, parse_mode
 from metasearch_plugins.algorithms.anil import ANIL
@@ -27,6 +27,7 @@ from metasearch_plugins.encoders import sentence_encoder
 from metasearch_plugins.encoders.triplet import TripletEncoder
 from metasearch_plugins.losses.triplet import TripletLoss
 from metasearch_plugins.samplers.random import RandomSampler
+from tests.tiny import meta_gradient as ours
 from tests.tiny import tiny_corpus
 
 Params = Mapping[str, Tensor]
@@ -139,17 +140,6 @@ def tasks() -> list[Task]:
     # Few articles, so that texts are shared between anchors.
     stream = EpisodeStream(tiny_corpus(4), parse_mode("el_el -> el_ar -> el_{ar,el}").train, RandomSampler(5, 3, 2), 1, "train")
     return [stream.task(i) for i in range(2)]
-
-
-def ours(algorithm: InnerLoop, learner: Learner, tasks: list[Task]) -> dict[str, Tensor]:
-    algorithm.start(learner)
-    algorithm.optimizer.zero_grad()
-    algorithm.meta_gradient(tasks)
-    found = {}
-    for name, p in algorithm.theta.items():
-        g = torch.zeros_like(p) if p.grad is None else p.grad
-        found[name] = g.to_dense() if g.is_sparse else g.clone()
-    return found
 
 
 def error(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> float:

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from metasearch import Corpus
-from metasearch.core import Candidate, PairCorpus, Question, SentencePair
+from metasearch.core import Candidate, PairCorpus, Question, SentencePair, Task
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from metasearch.algorithm import Learner, OuterLoop
 
 LANGUAGES = ("ar", "de", "el", "hi")
 
@@ -61,6 +68,21 @@ def make_tiny_model(path: Path, seed: int = 0) -> Path:
     )
     model.save(str(path), create_model_card=False)
     return path
+
+
+def meta_gradient(algorithm: OuterLoop, learner: Learner, tasks: Sequence[Task]) -> dict[str, Tensor]:
+    """The meta-gradient that a step would hand to the optimiser, dense."""
+    import torch
+
+    algorithm.start(learner)
+    algorithm.optimizer.zero_grad()
+    algorithm.meta_gradient(tasks)
+    found = {}
+    for name, p in algorithm.theta.items():
+        g = torch.zeros_like(p) if p.grad is None else p.grad
+        found[name] = (g.to_dense() if g.is_sparse else g).detach().clone()
+        p.grad = None
+    return found
 
 
 def tiny_corpus(articles: int = 10, questions: int = 4, languages: tuple[str, ...] = LANGUAGES) -> Corpus:

@@ -95,10 +95,7 @@ def _gradient(terms: list[InnerLoss], theta: Params, names: list[str], twice: bo
     """The gradient of the sum of terms with respect to the parameters of these names."""
     found: Params = {}
     for term in terms:
-        if twice:
-            with differentiated_twice():
-                value = term(theta)
-        else:
+        with differentiated_twice(twice):
             value = term(theta)
         parts = torch.autograd.grad(
             value, [theta[name] for name in names], create_graph=twice, allow_unused=True, materialize_grads=True

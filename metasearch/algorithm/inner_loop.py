@@ -38,9 +38,9 @@ class InnerLoop(OuterLoop):
 
     def __init__(
         self,
-        inner_steps: int,
-        inner_lr: float,
-        outer_lr: float,
+        inner_steps: int = 5,
+        inner_lr: float = 1e-3,
+        outer_lr: float = 1e-5,
         order: str = "second",
         meta_batch_size: int = 4,
         keep_graphs: int | None = 1,

@@ -9,7 +9,6 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from types import ModuleType
 from typing import Any
 
@@ -73,7 +72,7 @@ def adapt(
     learner = load().MAML(holder, lr=lr, first_order=order == "first").clone()
     for _ in range(steps):
         theta = {**params, **learner.module.held()}
-        with differentiated_twice() if order == "second" else nullcontext():
+        with differentiated_twice(order == "second"):
             loss = torch.stack([term(theta) for term in terms]).sum()
         learner.adapt(loss, allow_unused=True)
     return {**params, **learner.module.held()}

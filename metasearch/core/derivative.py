@@ -10,13 +10,13 @@ _twice: ContextVar[bool] = ContextVar("differentiated twice", default=False)
 
 
 @contextmanager
-def differentiated_twice() -> Iterator[None]:
-    """What an encoder embeds in here is differentiated twice: a step of a second-order inner loop.
+def differentiated_twice(twice: bool = True) -> Iterator[None]:
+    """What an encoder embeds in here is differentiated twice: a step of a second-order inner loop. ``twice=False``: it is not.
 
     Everything else (first order, the outer loss, steps whose graph is not kept, evaluation) is differentiated once at most, so
     that kernels without a second derivative may serve it.
     """
-    token = _twice.set(True)
+    token = _twice.set(twice)
     try:
         yield
     finally:

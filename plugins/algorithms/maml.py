@@ -29,34 +29,6 @@ class MAML(InnerLoop):
 
     citation = "Finn, Abbeel and Levine (2017), Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks."
 
-    def __init__(
-        self,
-        inner_steps: int = 5,
-        inner_lr: float = 1e-3,
-        outer_lr: float = 1e-5,
-        order: str = "second",
-        meta_batch_size: int = 4,
-        keep_graphs: int | None = 1,
-        support_parts: int = 1,
-        inner_layers: int | None = None,
-        weight_decay: float = 0.0,
-        dropout: bool = False,
-        backend: str = "metasearch",
-    ) -> None:
-        super().__init__(
-            inner_steps,
-            inner_lr,
-            outer_lr,
-            order,
-            meta_batch_size,
-            keep_graphs,
-            support_parts,
-            inner_layers,
-            weight_decay,
-            dropout,
-            backend,
-        )
-
     def meta_gradient(self, tasks: Sequence[Task]) -> dict[str, float]:
         total = 0.0
         for task in tasks:

@@ -34,12 +34,11 @@ def load(model: str, layers: int | None = None) -> TripletEncoder:
 
 def ours(encoder: TripletEncoder, algorithm: Any) -> Engine:
     """A shipped algorithm's meta-gradient. No update: AdamW costs every engine the same."""
-    made = algorithm
-    made.start(Learner(encoder, TripletLoss()))
+    algorithm.start(Learner(encoder, TripletLoss()))
 
     def step(tasks: Sequence[Task]) -> float:
-        made.optimizer.zero_grad(set_to_none=True)
-        loss: float = made.meta_gradient(tasks)["loss"]
+        algorithm.optimizer.zero_grad(set_to_none=True)
+        loss: float = algorithm.meta_gradient(tasks)["loss"]
         return loss
 
     return step

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 
-from metasearch.config import compose
 from tests.benchmarks.worker import Worker
 
 # The paper's setting; each algorithm with its own mode.
@@ -26,7 +25,6 @@ def main(words: list[str], rounds: int, quick: bool) -> None:
         # The same chain of three sets for all; MAML takes its first two.
         spec = {"peer": None, "options": {}, "layers": layers, "tasks": 1}
         spec["words"] = [*SIZES, *words, "mode=mono-bi-multi", *more, "algo.meta_batch_size=1"]
-        compose(*spec["words"])
         workers[name] = Worker(spec)
     for turn in range(rounds + 1):
         for worker in workers.values():
