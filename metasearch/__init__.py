@@ -30,6 +30,9 @@ if TYPE_CHECKING:
         EpisodeSampler as EpisodeSampler,
     )
     from metasearch.core import (
+        Index as Index,
+    )
+    from metasearch.core import (
         Loss as Loss,
     )
     from metasearch.core import (
@@ -53,6 +56,7 @@ _HOMES = {
     "Dataset": "metasearch.core",
     "Encoder": "metasearch.core",
     "EpisodeSampler": "metasearch.core",
+    "Index": "metasearch.core",
     "Loss": "metasearch.core",
     "MetaAlgorithm": "metasearch.core",
     "Metric": "metasearch.core",

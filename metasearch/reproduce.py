@@ -17,7 +17,7 @@ from metasearch.config import compose
 from metasearch.config.files import parse_yaml
 from metasearch.errors import ConfigError, ModelError, did_you_mean
 from metasearch.evaluation import Row
-from metasearch.registry import KINDS
+from metasearch.registry import RUN_KINDS
 from metasearch.report import Reporter, RunFolder
 from metasearch.report.plots import plot_table
 from metasearch.report.result_table import ResultRow, ResultTable, Value
@@ -162,8 +162,8 @@ def _plan(
 def _fitting(words: Sequence[str], row: Sequence[str]) -> list[str]:
     """The user's words that a row can take: ``data.context=false`` means nothing for sentence pairs."""
     keys = {word: _key(word) for word in words}
-    config = compose(*(word for word in words if keys[word] in KINDS), *row)
-    return [word for word in words if keys[word] in KINDS or keys[word] in config]
+    config = compose(*(word for word in words if keys[word] in RUN_KINDS), *row)
+    return [word for word in words if keys[word] in RUN_KINDS or keys[word] in config]
 
 
 def _key(word: str) -> str:

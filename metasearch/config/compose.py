@@ -21,9 +21,9 @@ from metasearch.config.schema import (
     full_schema,
 )
 from metasearch.errors import ConfigError, PluginError, did_you_mean
-from metasearch.registry import KINDS, Registered, Registry, registry
+from metasearch.registry import RUN_KINDS, Registered, Registry, registry
 
-_ORDER = ("preset", *KINDS, "mode", "train", "valid", "eval", "seed", "device", "precision", "out")
+_ORDER = ("preset", *RUN_KINDS, "mode", "train", "valid", "eval", "seed", "device", "precision", "out")
 _TYPES = {"object": "a group of keys", "array": "a list", "null": "null", "integer": "a whole number", "string": "text"}
 COMMAND_LINE = "the command line"
 
@@ -126,7 +126,7 @@ def compose(
         origins[key] = origin
 
     implied = [
-        (item, key, value) for item in chosen.values() for key, value in item.component.implies.items() if key not in KINDS
+        (item, key, value) for item in chosen.values() for key, value in item.component.implies.items() if key not in RUN_KINDS
     ]
     for item, key, value in sorted(implied, key=lambda entry: isinstance(entry[2], Mapping)):  # the specific ones last
         if not isinstance(value, Mapping):
@@ -138,13 +138,13 @@ def compose(
     for key, value in _preset_values(preset, chosen, known).items():
         put(key, value, f"preset {preset}")
     for key, value in from_file.items():
-        if key not in KINDS and not key.endswith(".name"):
+        if key not in RUN_KINDS and not key.endswith(".name"):
             if _stale(key, chosen, from_file):
                 continue
             put(key, value, str(file))
     for override in overrides:
         key = override.key
-        if key in KINDS or key.removesuffix(".name") in KINDS:
+        if key in RUN_KINDS or key.removesuffix(".name") in RUN_KINDS:
             continue
         if override.action == "drop":
             if key not in known:
@@ -169,13 +169,13 @@ def _choose_components(
 ) -> dict[str, Registered]:
     asked: dict[str, str] = {}
     origin: dict[str, str] = {}
-    for kind in KINDS:
+    for kind in RUN_KINDS:
         for key in (kind, f"{kind}.name"):
             if key in from_file:
                 asked[kind], origin[kind] = from_file[key], file
     for override in overrides:
         kind = override.key.removesuffix(".name")
-        if kind in KINDS:
+        if kind in RUN_KINDS:
             if override.action == "drop":
                 asked.pop(kind, None)
             else:
@@ -183,12 +183,12 @@ def _choose_components(
     for kind, name in asked.items():
         if not isinstance(name, str):
             raise ConfigError(f"{kind}={name!r} (from {origin[kind]}): expected the name of a component")
-    chosen = {kind: components.find(kind, asked[kind]) for kind in KINDS if kind in asked}
-    for kind in KINDS:
+    chosen = {kind: components.find(kind, asked[kind]) for kind in RUN_KINDS if kind in asked}
+    for kind in RUN_KINDS:
         if kind not in chosen:
             implied = [c.component.implies[kind] for c in chosen.values() if kind in c.component.implies]
             chosen[kind] = components.find(kind, implied[0] if implied else DEFAULT_COMPONENTS[kind])
-    return {kind: chosen[kind] for kind in KINDS}
+    return {kind: chosen[kind] for kind in RUN_KINDS}
 
 
 def _spoken_name(item: Registered, components: Registry) -> str:
@@ -203,7 +203,7 @@ def _spoken_name(item: Registered, components: Registry) -> str:
 def _stale(key: str, chosen: Mapping[str, Registered], from_file: Mapping[str, Any]) -> bool:
     """Whether a file's option belongs to a component that the command line has replaced by another."""
     kind, _, option = key.partition(".")
-    if kind not in KINDS or option in COMMON.get(kind, {}):
+    if kind not in RUN_KINDS or option in COMMON.get(kind, {}):
         return False
     named = from_file.get(kind, from_file.get(f"{kind}.name"))
     return named is not None and named.rpartition(":")[2] not in (chosen[kind].name, *chosen[kind].component.aliases)
@@ -255,14 +255,14 @@ def _known_keys(chosen: Mapping[str, Registered]) -> set[str]:
 
 def _unknown(key: str, origin: str, known: set[str], chosen: Mapping[str, Registered]) -> str:
     group = key.partition(".")[0]
-    if group in KINDS:
+    if group in RUN_KINDS:
         inside = sorted(k for k in known if k.startswith(f"{group}."))
         of = f"{group}={chosen[group].name} has the keys {', '.join(inside) or 'none'}"
     elif group in FIXED and FIXED[group].get("type") == "object":
         of = f"known in {group}: {', '.join(sorted(k for k in known if k.startswith(f'{group}.')))}"
     else:
         of = f"known: {', '.join(_ORDER)}"
-    return f"{key}: no such key (from {origin}); {did_you_mean(key, known | set(KINDS))}{of}"
+    return f"{key}: no such key (from {origin}); {did_you_mean(key, known | set(RUN_KINDS))}{of}"
 
 
 def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

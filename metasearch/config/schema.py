@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from metasearch.registry import KINDS, Registered
+from metasearch.registry import RUN_KINDS, Registered
 
 # Settings that belong to no component.
 FIXED: dict[str, dict[str, Any]] = {
@@ -152,7 +152,7 @@ def full_schema(components: dict[str, Registered]) -> dict[str, Any]:
         components: kind -> the component chosen.
     """
     properties: dict[str, Any] = {}
-    for kind in KINDS:
+    for kind in RUN_KINDS:
         options = component_options(components[kind])
         properties[kind] = {
             "type": "object",

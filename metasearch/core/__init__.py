@@ -9,6 +9,7 @@ from metasearch.core.dataset import Dataset
 from metasearch.core.derivative import differentiated_twice, is_differentiated_twice
 from metasearch.core.encoder import CANDIDATE, QUERY, Encoder, Side
 from metasearch.core.episode import ExampleSet, Task, Triplet, TripletExample
+from metasearch.core.index import Index
 from metasearch.core.loss import Loss, PairEmbeddings, TripletEmbeddings
 from metasearch.core.metric import Metric, PairMetric, RankingMetric
 from metasearch.core.paths import cache_dir, expand
@@ -26,6 +27,7 @@ __all__ = [
     "Encoder",
     "EpisodeSampler",
     "ExampleSet",
+    "Index",
     "Loss",
     "MetaAlgorithm",
     "Metric",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-# Kind (also the config group) -> the interface its classes implement.
+# Kind -> the interface its classes implement.
 KINDS: dict[str, str] = {
     "encoder": "metasearch.core:Encoder",
     "algo": "metasearch.core:MetaAlgorithm",
@@ -14,7 +14,10 @@ KINDS: dict[str, str] = {
     "loss": "metasearch.core:Loss",
     "data": "metasearch.core:Dataset",
     "metric": "metasearch.core:Metric",
+    "index": "metasearch.core:Index",
 }
+# What a run is composed of: the config groups. An index is built of a model that a run left behind.
+RUN_KINDS = tuple(kind for kind in KINDS if kind != "index")
 
 
 @dataclass(frozen=True)

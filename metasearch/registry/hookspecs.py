@@ -65,6 +65,11 @@ def metasearch_register_metric() -> Components:
 
 
 @hookspec
+def metasearch_register_index() -> Components:
+    """Contribute vector indexes (``metasearch index ... index=NAME``): subclasses of :class:`metasearch.core.Index`."""
+
+
+@hookspec
 def metasearch_doctor() -> Sequence[Check] | None:
     """Contribute lines to ``metasearch doctor``: what the plugin needs from this machine, and whether it is there.
 

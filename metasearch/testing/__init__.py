@@ -1,0 +1,1 @@
+"""What plugin authors test with: fixtures, and a contract for each interface."""
