@@ -23,6 +23,7 @@ def doctor(as_json: bool) -> None:
             missing = "not there (optional)" if check.optional else "MISSING"
             table.add_row(check.what, check.found or missing, "" if check.found else check.hint)
         console.out().print(table)
+    registry.check_strict()
     if any(check.found is None and not check.optional for check in checks):
         raise SystemExit(1)
 

@@ -13,7 +13,13 @@ from metasearch.registry.registry import warnings_of_broken
 
 
 def _state(item: Registered) -> str:
-    return f"needs {', '.join(item.missing)}: {item.component.install}" if item.missing else "ready"
+    if item.missing:
+        return f"needs {', '.join(item.missing)}: {item.component.install}"
+    rivals = registry.claims(item)
+    if rivals:
+        others = " and ".join(sorted({str(rival.provider) for rival in rivals}))
+        return f"claimed by {others} too: say {item.kind}={item.provider.distribution}:{item.name}"
+    return "ready"
 
 
 def _record(item: Registered) -> dict[str, Any]:
@@ -46,7 +52,12 @@ def list_components(as_json: bool) -> None:
     ]
     if as_json:
         console.print_json([*records, *broken])
-        return
+    else:
+        _show_list(records, broken)
+    registry.check_strict()
+
+
+def _show_list(records: list[dict[str, Any]], broken: list[dict[str, Any]]) -> None:
     from rich.table import Table
 
     table = Table()

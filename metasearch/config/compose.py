@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -21,7 +21,8 @@ from metasearch.config.schema import (
     full_schema,
 )
 from metasearch.errors import ConfigError, PluginError, did_you_mean
-from metasearch.registry import RUN_KINDS, Registered, Registry, registry
+from metasearch.registry import RUN_KINDS, Provider, Registered, Registry, registry
+from metasearch.registry.loading import SHIPPED
 
 _ORDER = ("preset", *RUN_KINDS, "mode", "train", "valid", "eval", "seed", "device", "precision", "out")
 _TYPES = {"object": "a group of keys", "array": "a list", "null": "null", "integer": "a whole number", "string": "text"}
@@ -67,7 +68,7 @@ class Config:
 
     def create(self, kind: str) -> Any:
         """Import and construct the chosen component of a kind."""
-        return self.components[kind].load()(**self.options(kind))
+        return self.components[kind].create(**self.options(kind))
 
     def to_yaml(self, **changed: Any) -> str:
         """The resolved configuration, with top-level keys ``changed``; ``metasearch run --config`` reads it back."""
@@ -121,7 +122,7 @@ def compose(
                 put(name, inner, origin)
             return
         if key not in known:
-            raise ConfigError(_unknown(key, origin, known, chosen))
+            raise ConfigError(unknown_key(key, origin, known, chosen))
         values[key] = copy.deepcopy(value)
         origins[key] = origin
 
@@ -148,7 +149,7 @@ def compose(
             continue
         if override.action == "drop":
             if key not in known:
-                raise ConfigError(_unknown(key, COMMAND_LINE, known, chosen))
+                raise ConfigError(unknown_key(key, COMMAND_LINE, known, chosen))
             values[key] = base[key]
             origins.pop(key, None)
             continue
@@ -157,7 +158,7 @@ def compose(
         put(key, override.value, COMMAND_LINE)
 
     nested = _nest(values)
-    _validate(nested, full_schema(chosen), origins)
+    validate(nested, full_schema(chosen), origins)
     return Config(nested, chosen, origins)
 
 
@@ -186,8 +187,10 @@ def _choose_components(
     chosen = {kind: components.find(kind, asked[kind]) for kind in RUN_KINDS if kind in asked}
     for kind in RUN_KINDS:
         if kind not in chosen:
-            implied = [c.component.implies[kind] for c in chosen.values() if kind in c.component.implies]
-            chosen[kind] = components.find(kind, implied[0] if implied else DEFAULT_COMPONENTS[kind])
+            # Names that nobody typed mean what their author knew: another plugin that claims one breaks no default.
+            implied = [(c.component.implies[kind], c.provider) for c in chosen.values() if kind in c.component.implies]
+            name, meant_by = implied[0] if implied else (DEFAULT_COMPONENTS[kind], Provider(SHIPPED, "", ""))
+            chosen[kind] = components.find(kind, name, prefer=meant_by)
     return {kind: chosen[kind] for kind in RUN_KINDS}
 
 
@@ -253,16 +256,17 @@ def _known_keys(chosen: Mapping[str, Registered]) -> set[str]:
     return known
 
 
-def _unknown(key: str, origin: str, known: set[str], chosen: Mapping[str, Registered]) -> str:
+def unknown_key(key: str, origin: str, known: Collection[str], chosen: Mapping[str, Registered]) -> str:
+    """Say that there is no such key, and which there are; ``chosen`` are the components, by kind."""
     group = key.partition(".")[0]
-    if group in RUN_KINDS:
+    if group in chosen:
         inside = sorted(k for k in known if k.startswith(f"{group}."))
         of = f"{group}={chosen[group].name} has the keys {', '.join(inside) or 'none'}"
     elif group in FIXED and FIXED[group].get("type") == "object":
         of = f"known in {group}: {', '.join(sorted(k for k in known if k.startswith(f'{group}.')))}"
     else:
         of = f"known: {', '.join(_ORDER)}"
-    return f"{key}: no such key (from {origin}); {did_you_mean(key, known | set(RUN_KINDS))}{of}"
+    return f"{key}: no such key (from {origin}); {did_you_mean(key, {*known, *RUN_KINDS})}{of}"
 
 
 def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -289,7 +293,17 @@ def _nest(flat: Mapping[str, Any]) -> dict[str, Any]:
 # -- validation --------------------------------------------------------------------------------------------------------
 
 
-def _validate(nested: Mapping[str, Any], schema: Mapping[str, Any], origins: Mapping[str, str]) -> None:
+def validate(nested: Mapping[str, Any], schema: Mapping[str, Any], origins: Mapping[str, str]) -> None:
+    """Check values against a JSON Schema.
+
+    Args:
+        nested: the values.
+        schema: what is allowed.
+        origins: dotted key -> where its value came from.
+
+    Raises:
+        ConfigError: a line for each wrong value: key, value, origin, what is allowed.
+    """
     import jsonschema
 
     # JSON Schema takes 8.0 for an integer; Python's range does not. And no setting is infinite.

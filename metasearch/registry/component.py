@@ -71,11 +71,19 @@ class Check:
 
 @dataclass(frozen=True, order=True)
 class Provider:
-    """Who a component comes from: the distribution (package) and version, and the entry point in it."""
+    """Who a component comes from.
+
+    Attributes:
+        distribution: the package; of a lone file, its path.
+        version: of the package; of a lone file, the beginning of its SHA-256.
+        entry_point: its name in the package; of a lone file, the file's name.
+        is_file: whether it is a lone file that ``METASEARCH_LOAD_PLUGINS`` names.
+    """
 
     distribution: str
     version: str
     entry_point: str
+    is_file: bool = False
 
     def __str__(self) -> str:
-        return f"{self.distribution} {self.version}"
+        return f"{self.distribution} {self.version}".strip()

@@ -1,26 +1,19 @@
-"""Find plugins by their entry points, collect what they register, resolve names."""
+"""What the loaded plugins register, and how a name becomes a component."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
 import os
-import re
 import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
-import pluggy
-
-from metasearch.errors import ConfigError, PluginError, did_you_mean
-from metasearch.registry import hookspecs
+from metasearch.errors import ConfigError, MetasearchError, PluginError, did_you_mean
 from metasearch.registry.component import KINDS, Check, Component, Provider
-
-GROUP = "metasearch.plugins"
-DISABLE = "METASEARCH_DISABLE_PLUGINS"
-NAME = re.compile(r"[a-z0-9][a-z0-9.-]*\Z")
+from metasearch.registry.loading import SHIPPED, STRICT, Broken, Loaded, load, sources
 
 
 @dataclass(frozen=True)
@@ -63,27 +56,30 @@ class Registered:
             )
         return found
 
+    def create(self, **options: Any) -> Any:
+        """Import the class and construct it.
 
-@dataclass(frozen=True)
-class Broken:
-    """A plugin that could not be loaded, and why."""
-
-    provider: Provider
-    cause: str
-    trace: str
-
-    def __str__(self) -> str:
-        return (
-            f'plugin {self.provider} (entry point "{self.provider.entry_point}") could not be loaded: {self.cause}. '
-            f"Its components are unavailable. Reinstall it, or set {DISABLE}={self.provider.entry_point}. "
-            "Full trace: --verbose"
-        )
+        Raises:
+            PluginError: it cannot be imported, or its constructor fails with an error of no kind that is meant for users.
+        """
+        cls = self.load()
+        try:
+            return cls(**options)
+        except MetasearchError:
+            raise
+        except Exception as error:
+            if self.provider.distribution == SHIPPED:
+                raise
+            raise PluginError(
+                f"{self.kind} {self.name!r} of {self.provider} could not be made with the options {options}: "
+                f"{type(error).__name__}: {error}"
+            ) from error
 
 
 class Registry:
     """All components of all installed plugins.
 
-    Nothing is loaded until the first look-up; then every entry point of the group ``metasearch.plugins`` is loaded, shipped
+    Nothing is loaded until the first look-up; then every plugin is loaded (:mod:`metasearch.registry.loading`), shipped
     ones first, each on its own: a plugin that fails costs one entry in :attr:`broken` and only its own names. Components'
     classes are imported only by :meth:`Registered.load`.
 
@@ -94,44 +90,55 @@ class Registry:
     def __init__(self, entry_points: Iterable[metadata.EntryPoint] | None = None) -> None:
         self._given = None if entry_points is None else list(entry_points)
         self._components: dict[str, dict[str, list[Registered]]] | None = None
-        self._managers: list[tuple[pluggy.PluginManager, Provider]] = []
-        self.broken: list[Broken] = []
-        self.disabled: list[str] = []
+        self._loaded: list[Loaded] = []
+        self._broken: list[Broken] = []
+        self._disabled: list[str] = []
 
     # -- loading ---------------------------------------------------------------------------------------------------
 
-    def _entry_points(self) -> list[metadata.EntryPoint]:
-        found = list(metadata.entry_points(group=GROUP)) if self._given is None else self._given
-        unique = {(e.name, e.value): e for e in found}  # an editable install may be listed twice
-        return sorted(unique.values(), key=lambda e: (_provider(e).distribution != "metasearch", e.name, e.value))
+    @property
+    def broken(self) -> list[Broken]:
+        """Plugins that could not be loaded."""
+        self._load()
+        return self._broken
+
+    @property
+    def disabled(self) -> list[str]:
+        """Names of plugins that a switch leaves out."""
+        self._load()
+        return self._disabled
 
     def _load(self) -> dict[str, dict[str, list[Registered]]]:
         if self._components is not None:
             return self._components
         self._components = {kind: {} for kind in KINDS}
-        disabled = {name.strip() for name in os.environ.get(DISABLE, "").split(",") if name.strip()}
-        for entry_point in self._entry_points():
-            provider = _provider(entry_point)
-            if entry_point.name in disabled or provider.distribution in disabled:
-                self.disabled.append(entry_point.name)
+        found, self._broken, self._disabled = sources(self._given)
+        for source in found:
+            outcome = load(source)
+            if isinstance(outcome, Broken):
+                self._broken.append(outcome)
                 continue
-            try:
-                manager = _load_plugin(entry_point)
-                registered = list(_collect(manager, provider))
-            except Exception as error:  # whatever a plugin does wrong must not take the rest down
-                cause = f"{type(error).__name__}: {error}"
-                self.broken.append(Broken(provider, cause, traceback.format_exc()))
-                continue
-            self._managers.append((manager, provider))
-            for item in registered:
-                for name in (item.name, *item.component.aliases):
-                    self._components[item.kind].setdefault(name, []).append(item)
+            self._loaded.append(outcome)
+            for kind, component in outcome.components:
+                item = Registered(kind, component, outcome.provider)
+                for name in (item.name, *component.aliases):
+                    self._components[kind].setdefault(name, []).append(item)
         return self._components
+
+    def check_strict(self) -> None:
+        """Refuse broken plugins where the user asked for it.
+
+        Raises:
+            PluginError: ``METASEARCH_STRICT_PLUGINS=1``, and a plugin could not be loaded.
+        """
+        if os.environ.get(STRICT, "0") not in ("", "0") and self.broken:
+            raise PluginError("\n".join([*warnings_of_broken(self), f"{STRICT} is set, so this is an error"]))
 
     # -- look-up ---------------------------------------------------------------------------------------------------
 
     def names(self, kind: str) -> list[str]:
         """Names (without aliases) of all components of a kind, sorted."""
+        self.check_strict()
         return sorted({item.name for items in self._load()[kind].values() for item in items})
 
     def __iter__(self) -> Iterator[Registered]:
@@ -143,13 +150,25 @@ class Registry:
                         seen.add(id(item))
                         yield item
 
-    def find(self, kind: str, name: str) -> Registered:
+    def claims(self, item: Registered) -> list[Registered]:
+        """Who else claims the component's name or one of its aliases."""
+        found = self._load()[item.kind]
+        rivals = [other for name in (item.name, *item.component.aliases) for other in found[name] if other is not item]
+        return list({id(other): other for other in rivals}.values())
+
+    def find(self, kind: str, name: str, prefer: Provider | None = None) -> Registered:
         """Resolve a name, an alias, or ``distribution:name`` where two packages claim one name.
+
+        Args:
+            kind: ``"encoder"``, ``"algo"``, ...
+            name: as users write it.
+            prefer: who meant the name, where no user typed it: of several claims this provider's own holds, else the shipped one.
 
         Raises:
             ConfigError: there is no such component; the message names the close matches and all names.
-            PluginError: several plugins claim the name.
+            PluginError: several plugins claim the name, or an option's schema is none.
         """
+        self.check_strict()
         if kind not in KINDS:
             raise ConfigError(f"no such kind of component: {kind!r}; {did_you_mean(kind, KINDS)}known: {', '.join(KINDS)}")
         distribution, _, plain = name.rpartition(":")
@@ -162,21 +181,37 @@ class Registry:
                 f"known: {', '.join(self.names(kind)) or 'none'}"
             )
             raise ConfigError("\n".join([message, *(str(broken) for broken in self.broken)]))
+        for owner in (prefer.distribution, SHIPPED) if prefer else ():
+            own = [item for item in found if item.provider.distribution == owner]
+            found = own or found
         if len(found) > 1:
             claims = " and ".join(f"{item.provider} ({item.component.target})" for item in found)
             ways = " or ".join(f"{kind}={item.provider.distribution}:{item.name}" for item in found)
             raise PluginError(f"{kind}={name}: claimed by {claims}; say which one: {ways}")
+        _check_schemas(found[0])
         return found[0]
+
+    def behind(self, error: BaseException) -> Provider | None:
+        """The plugin, not one of ours, whose code the error came out of last; None if no such code was running."""
+        owners = {item.component.target.split(".")[0].split(":")[0]: item.provider for item in self}
+        frames = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
+        names = [name.split(".")[0] for name in reversed(frames)]
+        found = next((owners[name] for name in names if name in owners), None)
+        return None if found is None or found.distribution == SHIPPED else found
 
     def checks(self) -> list[Check]:
         """What the plugins have to say for ``metasearch doctor``."""
         self._load()
         found: list[Check] = []
-        for manager, provider in self._managers:
+        for plugin in self._loaded:
             try:
-                found += [check for checks in manager.hook.metasearch_doctor() for check in checks]
-            except Exception as error:  # one plugin's trouble must not hide what the others have to say
-                found.append(Check(f"plugin {provider}", None, f"its doctor hook failed: {type(error).__name__}: {error}"))
+                said = [check for checks in plugin.manager.hook.metasearch_doctor() for check in checks]
+                if not all(isinstance(check, Check) for check in said):
+                    raise TypeError(f"it returned {said!r}, expected Check records")
+                found += said
+            except (Exception, SystemExit) as error:  # one plugin's trouble must not hide what the others have to say
+                cause = f"its doctor hook failed: {type(error).__name__}: {error}"
+                found.append(Check(f"plugin {plugin.provider}", None, cause))
         return found
 
     def create(self, kind: str, name: str, **options: Any) -> Any:
@@ -187,44 +222,21 @@ class Registry:
             >>> registry.create("metric", "map", cutoff=20).primary
             'map@20'
         """
-        return self.find(kind, name).load()(**options)
+        return self.find(kind, name).create(**options)
 
 
-def _provider(entry_point: metadata.EntryPoint) -> Provider:
-    distribution = entry_point.dist
-    if distribution is None:
-        return Provider(entry_point.value.partition(":")[0].split(".")[0], "unknown", entry_point.name)
-    return Provider(distribution.metadata["Name"], distribution.version, entry_point.name)
+def _check_schemas(item: Registered) -> None:
+    """A plugin's schema that is none must not look like a mistake of the user's. Ours are tested."""
+    if item.provider.distribution == SHIPPED:
+        return
+    import jsonschema
 
-
-def _load_plugin(entry_point: metadata.EntryPoint) -> pluggy.PluginManager:
-    """Load one plugin in a manager of its own, so that a mistake in it is attributed to it."""
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
-    manager.register(entry_point.load(), name=entry_point.name)
-    manager.check_pending()  # a misspelt hook would otherwise silently never be called
-    return manager
-
-
-def _collect(manager: pluggy.PluginManager, provider: Provider) -> Iterator[Registered]:
-    for kind in KINDS:
-        for components in getattr(manager.hook, f"metasearch_register_{kind}")():
-            for component in components:
-                _check(kind, component)
-                yield Registered(kind, component, provider)
-
-
-def _check(kind: str, component: object) -> None:
-    if not isinstance(component, Component):
-        raise TypeError(f"metasearch_register_{kind} returned {component!r}, expected Component records")
-    for name in (component.name, *component.aliases):
-        if not NAME.match(name):
-            raise ValueError(f"metasearch_register_{kind}: {name!r} is no component name (lower case, digits, '-' and '.')")
-    if ":" not in component.target:
-        raise ValueError(f"{kind} {component.name!r}: target {component.target!r} is not 'package.module:Class'")
-    for option, schema in component.options.items():
-        if "default" not in schema:
-            raise ValueError(f"{kind} {component.name!r}: option {option!r} has no default in its schema")
+    for option, schema in item.component.options.items():
+        try:
+            jsonschema.Draft202012Validator.check_schema(dict(schema))
+        except jsonschema.SchemaError as error:
+            where = f"{item.kind} {item.name!r} of {item.provider}: the schema of its option {option!r} is not JSON Schema"
+            raise PluginError(f"{where}: {error.message}") from error
 
 
 def warnings_of_broken(found: Registry) -> list[str]:
