@@ -51,6 +51,10 @@ PAIRS: dict[str, Any] = {
     "metric": "pearson",
     "mode": {"maml": "mono-bi", "anil": "mono-bi", "meta-sgd": "mono-bi"},
 }
+LANGUAGE = _text(
+    None, "Language of texts that do not say; null: und (undetermined).", pattern="^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$"
+)
+TABLES = _text(None, "A .csv, .tsv, .jsonl or .parquet file, or a folder of them.", minLength=1)
 CONTEXT = _flag(False, "Encode a candidate as its sentence followed by its paragraph (the paper's setting).")
 
 ENCODER_OPTIONS: dict[str, Schema] = {
@@ -331,6 +335,36 @@ def metasearch_register_data() -> list[Component]:
             {"path": _text(None, "Folder that holds stsb-LANGUAGE-PART.csv files.", minLength=1), "languages": _languages()},
             implies=PAIRS,
         ),
+        Component(
+            "beir",
+            "metasearch_plugins.datasets.beir:BEIR",
+            "Your own texts, queries and judgements in BEIR's format: a folder with corpus.jsonl.",
+            {
+                "path": _text(None, "Folder that holds corpus.jsonl, queries.jsonl and qrels/*.tsv.", minLength=1),
+                "languages": _languages(),
+                "language": LANGUAGE,
+                "split": _text(None, "File of qrels to read, such as test; null: all of them.", minLength=1),
+                "title": _flag(True, "Put a candidate's title before its text."),
+            },
+        ),
+        Component(
+            "pairs",
+            "metasearch_plugins.datasets.pairs:Pairs",
+            "Your own rows with columns anchor, positive and maybe negative: CSV, TSV, JSON lines or Parquet.",
+            {"path": TABLES, "languages": _languages(), "language": LANGUAGE},
+        ),
+        Component(
+            "scored-pairs",
+            "metasearch_plugins.datasets.pairs:ScoredPairs",
+            "Your own rows with columns sentence1, sentence2 and score: CSV, TSV, JSON lines or Parquet.",
+            {
+                "path": TABLES,
+                "languages": _languages(),
+                "language": LANGUAGE,
+                "score_max": _number(1.0, "Score of sentences that say the same; scores are divided by it.", exclusiveMinimum=0),
+            },
+            implies=PAIRS,
+        ),
     ]
 
 
@@ -348,6 +382,39 @@ def metasearch_register_metric() -> list[Component]:
             "metasearch_plugins.metrics.correlation:Correlation",
             "Pearson's r (and Spearman's rho beside it) of cosines with gold scores, per track.",
             {"main": _option("pearson", "Which of them is the main score.", enum=["pearson", "spearman"])},
+        ),
+    ]
+
+
+@hookimpl
+def metasearch_register_index() -> list[Component]:
+    return [
+        Component(
+            "flat",
+            "metasearch_plugins.indexes.flat:Flat",
+            "Exact: compares the query with every vector. Chosen for up to 200,000 texts.",
+        ),
+        Component(
+            "hnsw",
+            "metasearch_plugins.indexes.hnsw:HNSW",
+            "A graph of neighbours: fast and nearly exact, more memory than flat. Chosen for up to 1,000,000 texts.",
+            {
+                "m": _integer(32, "Links per vector.", minimum=2, maximum=512),
+                "ef_construction": _integer(100, "Vectors looked at when one is linked.", minimum=1),
+                "ef_search": _integer(128, "Vectors looked at in a search, at least k.", minimum=1),
+                "threads": _integer(1, "That build the graph; with more than one it is another one each time.", minimum=1),
+            },
+        ),
+        Component(
+            "ivf-pq",
+            "metasearch_plugins.indexes.ivf_pq:IVFPQ",
+            "Lists of similar vectors, each vector a short code: little memory. Chosen beyond 1,000,000 texts.",
+            {
+                "lists": _integer(None, "Lists; null: 4 x the square root of the number of texts.", minimum=1, maximum=1_048_576),
+                "probes": _integer(None, "Lists that a search looks into; null: twice the root of their number.", minimum=1),
+                "segments": _integer(None, "Bytes per vector; must divide the dimension; null: about half of it.", minimum=1),
+                "sample": _integer(64, "Vectors per list that training sees.", minimum=1),
+            },
         ),
     ]
 

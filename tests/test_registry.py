@@ -60,7 +60,7 @@ def shipped() -> list[metadata.EntryPoint]:
 def test_shipped_components() -> None:
     registry = Registry(shipped())
     assert registry.names("algo") == ["anil", "fine-tune", "maml", "maml-align", "meta-sgd", "reptile", "zero-shot"]
-    assert registry.names("data") == ["mini", "mini-sts", "sts2017", "stsb", "xquad-r"]
+    assert registry.names("data") == ["beir", "mini", "mini-sts", "pairs", "scored-pairs", "sts2017", "stsb", "xquad-r"]
     assert registry.broken == []
     assert registry.find("algo", "maml").provider.distribution == "metasearch"
 

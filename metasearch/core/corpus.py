@@ -11,6 +11,8 @@ from typing import ClassVar
 
 from metasearch.core.encoder import CANDIDATE, QUERY, Side
 
+Place = tuple[str, int]  # path of a file, 1-based line
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -79,6 +81,9 @@ class Corpus:
         candidates: all candidates of all languages.
         relevant: question id -> ids of the candidates that answer it, in every language.
         problems: what was odd while reading.
+        parts: group -> ``"train"``, ``"dev"`` or ``"test"``, where the data comes with a split of its own; else empty.
+        places: where questions and candidates come from, (file, 1-based line), where that is known. Not part of the data:
+            neither equality nor the fingerprint looks at it.
     """
 
     name: str
@@ -86,9 +91,10 @@ class Corpus:
     candidates: tuple[Candidate, ...]
     relevant: Mapping[str, frozenset[str]]
     problems: tuple[Problem, ...] = field(default=(), repr=False)
+    parts: Mapping[str, str] = field(default_factory=dict, repr=False)
+    places: Mapping[Question | Candidate, Place] = field(default_factory=dict, repr=False, compare=False)
 
     kind: ClassVar[str] = "triplets"
-    parts: ClassVar[Mapping[str, str]] = {}  # see PairCorpus.parts: such data has no split of its own
 
     def __bool__(self) -> bool:
         return bool(self.questions)
@@ -167,7 +173,7 @@ class Corpus:
 
     def of_groups(self, groups: Collection[str]) -> Corpus:
         """The part of the corpus that lies in ``groups``: its questions, its candidates, their judgements."""
-        return self._where(lambda item: item.group in groups, problems=())
+        return self._where(lambda item: item.group in groups, (), {})
 
     def joined(self, other: Corpus) -> Corpus:
         """Both corpora as one. Groups, candidate ids and the questions of a language must not occur in both."""
@@ -185,15 +191,17 @@ class Corpus:
     def of_languages(self, languages: Iterable[str]) -> Corpus:
         """The part of the corpus in ``languages`` (questions and candidates)."""
         wanted = set(languages)
-        return self._where(lambda item: item.language in wanted, problems=self.problems)
+        return self._where(lambda item: item.language in wanted, self.problems, self.parts)
 
-    def _where(self, wanted: Callable[[Question | Candidate], bool], problems: tuple[Problem, ...]) -> Corpus:
+    def _where(
+        self, wanted: Callable[[Question | Candidate], bool], problems: tuple[Problem, ...], parts: Mapping[str, str]
+    ) -> Corpus:
         questions = tuple(q for q in self.questions if wanted(q))
         candidates = tuple(c for c in self.candidates if wanted(c))
         kept = {c.id for c in candidates}
         ids = {q.id for q in questions}
         relevant = {i: self.relevant[i] & kept for i in sorted(ids) if i in self.relevant}
-        return Corpus(self.name, questions, candidates, relevant, problems)
+        return Corpus(self.name, questions, candidates, relevant, problems, parts, self.places)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,12 +237,14 @@ class PairCorpus:
         pairs: all pairs of all language pairs (tracks).
         problems: what was odd while reading.
         parts: group -> ``"train"``, ``"dev"`` or ``"test"``, where the data comes with a split of its own; else empty.
+        places: where pairs come from (see :class:`Corpus`).
     """
 
     name: str
     pairs: tuple[SentencePair, ...]
     problems: tuple[Problem, ...] = field(default=(), repr=False)
     parts: Mapping[str, str] = field(default_factory=dict, repr=False)
+    places: Mapping[SentencePair, Place] = field(default_factory=dict, repr=False, compare=False)
 
     kind: ClassVar[str] = "pairs"
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from metasearch.core.corpus import AnyCorpus
-from metasearch.errors import ConfigError
+from metasearch.core.corpus import AnyCorpus, Candidate, PairCorpus
+from metasearch.errors import ConfigError, DataError
 
 
 class Dataset(ABC):
@@ -38,6 +38,27 @@ class Dataset(ABC):
         Used by ``metasearch data describe``; a look at names is enough. The default recognises nothing.
         """
         return False
+
+    @classmethod
+    def documents(cls, path: Path) -> Iterator[Candidate]:
+        """The candidates of the data at ``path``, one after the other, for an index over them.
+
+        The default reads everything first; a data set whose files may not fit in memory streams them instead. Groups may then be
+        empty, and an id that stands twice is not noticed.
+
+        Args:
+            path: what :meth:`reads` recognised.
+
+        Raises:
+            DataError: as :meth:`load`, or the data has no candidates because it is sentence pairs.
+        """
+        corpus = cls(path=str(path)).load()  # type: ignore[call-arg]  # whoever reads paths has this option
+        if isinstance(corpus, PairCorpus):
+            raise DataError(
+                f"{path}: holds scored sentence pairs ({corpus.name}), which have no candidates; an index takes questions with "
+                "candidates, or a table of texts"
+            )
+        return iter(corpus.candidates)
 
     @abstractmethod
     def load(self) -> AnyCorpus:
