@@ -44,8 +44,13 @@ if TYPE_CHECKING:
     from metasearch.errors import MetasearchError as MetasearchError
     from metasearch.registry import Component as Component
     from metasearch.registry import hookimpl as hookimpl
+    from metasearch.report.compare import compare as compare
+    from metasearch.report.page import write_report as write_report
     from metasearch.runner import evaluate as evaluate
     from metasearch.runner import run as run
+    from metasearch.search import build_index as build_index
+    from metasearch.search import open_index as open_index
+    from metasearch.sweep import multirun as multirun
 
 __version__ = "0.1.0"
 
@@ -65,6 +70,11 @@ _HOMES = {
     "hookimpl": "metasearch.registry",
     "evaluate": "metasearch.runner",
     "run": "metasearch.runner",
+    "build_index": "metasearch.search",
+    "open_index": "metasearch.search",
+    "compare": "metasearch.report.compare",
+    "write_report": "metasearch.report.page",
+    "multirun": "metasearch.sweep",
 }
 __all__ = [*_HOMES, "__version__"]
 

@@ -70,7 +70,7 @@ def prepare(config: Config, clock: Clock, reporter: Reporter, out: Path | None, 
         _check_streams(streams)
     if out is not None:
         RunFolder.check_free(out)
-    device = _device(config["device"])
+    device = usable_device(config["device"])
     with clock("load_model"):
         encoder: Encoder = config.create("encoder")
         encoder.to(device, config["precision"])
@@ -192,7 +192,12 @@ def _check_variants(corpus: AnyCorpus, config: Config) -> None:
         )
 
 
-def _device(name: str) -> str:
+def usable_device(name: str) -> str:
+    """The torch device that the setting ``device`` stands for.
+
+    Raises:
+        ConfigError: it is not there.
+    """
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if name.startswith("cuda") and not torch.cuda.is_available():

@@ -24,6 +24,7 @@ from metasearch.report import Reporter, RunFolder, summarise
 from metasearch.report.embedding_map import embedding_map
 from metasearch.report.manifest import manifest
 from metasearch.report.model_card import model_card
+from metasearch.report.run_folder import models_of
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,7 @@ def evaluate(model: str, *words: str, file: str | Path | None = None, reporter: 
         Scores; nothing is written unless ``out=`` is given.
     """
     reporter = reporter or Reporter()
-    run_folder, models = _models_of(expand(model, "model"))
+    run_folder, models = models_of(expand(model, "model"))
     if run_folder is not None and file is not None:
         raise ConfigError(f"--config {file}: {model} is a run, which brings its own configuration; give overrides instead")
     sources: list[tuple[str | Path, int | None]] = [*models] or [(model, None)]
@@ -374,21 +375,6 @@ def _card(parts: Parts, command: str, seen: Sequence[str], before: Sequence[Row]
         encoder=about,
         version=__version__,
     )
-
-
-def _models_of(path: Path) -> tuple[Path | None, list[tuple[Path, int | None]]]:
-    """The run that a folder is, or is the model of, with its models to score and their folds; (None, []) if it is neither."""
-    if (path / "config.yaml").is_file():
-        found: list[tuple[Path, int | None]] = [(path / "model", None)] if (path / "model").is_dir() else []
-        found += [(p, int(p.parent.name.removeprefix("fold-"))) for p in sorted(path.glob("fold-[0-4]/model"))]
-        if not found:
-            raise ConfigError(f"{path}: this run has no model/ folder: it did not finish, or its encoder has nothing to save")
-        return path, found
-    if path.name == "model" and (path.parent / "config.yaml").is_file():
-        return path.parent, [(path, None)]
-    if path.name == "model" and path.parent.name.startswith("fold-") and (path.parent.parent / "config.yaml").is_file():
-        return path.parent.parent, [(path, int(path.parent.name.removeprefix("fold-")))]
-    return None, []
 
 
 def _seen_by(run_folder: Path) -> list[str]:

@@ -24,6 +24,9 @@ ORDER = (
     "estimate",
     "sweep",
     "reproduce",
+    "search",
+    "mteb",
+    "testing",
     "cli",
 )
 

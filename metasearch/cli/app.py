@@ -154,6 +154,42 @@ def reproduce(
     reproduce_command.reproduce(name, overrides or [], given or [], scale, out, quiet)
 
 
+@app.command()
+def index(
+    model: Annotated[str, typer.Argument(help="Built-in name, SentenceTransformer folder, hub name, or run folder.")],
+    corpus: Annotated[str, typer.Argument(help="File (.txt .jsonl .csv .tsv .parquet), data set folder, or shipped name.")],
+    out: Annotated[str, typer.Option("--out", metavar="DIR", help="Folder to make; a killed build goes on in it.")],
+    overrides: Overrides = None,
+    keep_vectors: Annotated[bool, typer.Option("--keep-vectors", help="Leave the embeddings in DIR/vectors.f32.")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Encode a corpus and build a FAISS index over it.
+
+    Example: metasearch index builtin:multilingual-e5-small mini --out indexes/mini
+    """
+    from metasearch.cli import index_command
+
+    index_command.index(model, corpus, out, overrides or [], keep_vectors, json, quiet)
+
+
+@app.command()
+def search(
+    folder: Annotated[str, typer.Argument(metavar="DIR", help="Folder that metasearch index made.")],
+    query: Annotated[str | None, typer.Argument(help="In any language; - for a query a line; without: a prompt.")] = None,
+    k: Annotated[int, typer.Option("-k", min=1, help="How many documents.")] = 10,
+    model: Annotated[str | None, typer.Option("--model", metavar="PATH", help="Where the index's model is now.")] = None,
+    json: Json = False,
+) -> None:
+    """Find the documents nearest to a query, in any language.
+
+    Example: metasearch search indexes/mini "who discovered penicillin?"
+    """
+    from metasearch.cli import search_command
+
+    search_command.search(folder, query, k, json, model)
+
+
 @plugins_app.command("list")
 def plugins_list(json: Json = False) -> None:
     """List all components: kind, name, what it is, who provides it."""
@@ -164,7 +200,7 @@ def plugins_list(json: Json = False) -> None:
 
 @plugins_app.command("show")
 def plugins_show(
-    kind: Annotated[str, typer.Argument(help="encoder, algo, sampler, loss, data or metric.")],
+    kind: Annotated[str, typer.Argument(help="encoder, algo, sampler, loss, data, metric or index.")],
     name: Annotated[str, typer.Argument(help="Name of the component.")],
     json: Json = False,
 ) -> None:
@@ -172,6 +208,21 @@ def plugins_show(
     from metasearch.cli import plugins_command
 
     plugins_command.show_component(kind, name, json)
+
+
+@plugins_app.command("new")
+def plugins_new(
+    name: Annotated[str, typer.Argument(help="What users will type; the package is called metasearch-NAME.")],
+    kind: Annotated[str, typer.Option("--kind", metavar="KIND", help="encoder, algo, sampler, loss, data, metric or index.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the package's folder goes.")] = Path(),
+) -> None:
+    """Write a package that is a plugin: one component that works, and a test of it.
+
+    Example: metasearch plugins new soft-margin --kind loss
+    """
+    from metasearch.cli import new_command
+
+    new_command.new_plugin(name, kind, out)
 
 
 @data_app.command("describe")
@@ -220,7 +271,8 @@ def _explain(error: BaseException) -> None:
     if isinstance(error, MetasearchError):
         print(f"error: {error}", file=sys.stderr)
     else:
-        print(
-            f"error: {type(error).__name__}: {error} (a bug, or a fault of this machine; --verbose shows the trace)",
-            file=sys.stderr,
-        )
+        from metasearch.registry import registry
+
+        plugin = registry.behind(error)
+        whose = f"in plugin {plugin}" if plugin else "a bug, or a fault of this machine"
+        print(f"error: {type(error).__name__}: {error} ({whose}; --verbose shows the trace)", file=sys.stderr)

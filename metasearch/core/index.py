@@ -15,7 +15,8 @@ class Index(ABC):
 
     Vectors come in blocks, so that a build needs no more memory than the index itself. Life cycle of a build: :meth:`start`
     once, :meth:`add` per block, :meth:`save`; of a search: :meth:`open` once, :meth:`search` per batch of queries.
-    A vector's position is its number in the order in which vectors were added, from 0.
+    A vector's position is its number in the order in which vectors were added, from 0. The same vectors, added in the same
+    blocks, must give the same index: whatever is drawn at random is drawn by a fixed seed.
 
     Class attributes:
         exact: whether :meth:`search` always returns the true nearest; else recall is measured after a build.
@@ -62,7 +63,11 @@ class Index(ABC):
 
     @abstractmethod
     def save(self, file: Path) -> None:
-        """Write the index to one file."""
+        """Write the index to one file.
+
+        Raises:
+            DataError: the file cannot be written.
+        """
 
     @abstractmethod
     def open(self, file: Path) -> None:

@@ -144,6 +144,21 @@ class RunFolder:
         self.write_text("pairs.tsv", "".join(lines))
 
 
+def models_of(path: Path) -> tuple[Path | None, list[tuple[Path, int | None]]]:
+    """The run that a folder is, or is the model of, with its models to score and their folds; (None, []) if it is neither."""
+    if (path / "config.yaml").is_file():
+        found: list[tuple[Path, int | None]] = [(path / "model", None)] if (path / "model").is_dir() else []
+        found += [(p, int(p.parent.name.removeprefix("fold-"))) for p in sorted(path.glob("fold-[0-4]/model"))]
+        if not found:
+            raise ConfigError(f"{path}: this run has no model/ folder: it did not finish, or its encoder has nothing to save")
+        return path, found
+    if path.name == "model" and (path.parent / "config.yaml").is_file():
+        return path.parent, [(path, None)]
+    if path.name == "model" and path.parent.name.startswith("fold-") and (path.parent.parent / "config.yaml").is_file():
+        return path.parent.parent, [(path, int(path.parent.name.removeprefix("fold-")))]
+    return None, []
+
+
 def _qrels(encoded: EncodedCorpus, questions: Sequence[str]) -> Iterable[str]:
     for name, question in zip(questions, encoded.corpus.questions, strict=True):
         for candidate in sorted(encoded.corpus.relevant.get(question.id, ())):

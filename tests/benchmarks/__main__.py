@@ -7,7 +7,7 @@ import platform
 import time
 
 from metasearch.report.manifest import versions
-from tests.benchmarks import inner_loop, passes, throughput
+from tests.benchmarks import inner_loop, million, passes, throughput
 
 PARTS = {
     "second-order": inner_loop.second_order,
@@ -17,6 +17,7 @@ PARTS = {
     "sampler": throughput.sampler,
     "encode": throughput.encode,
     "map": throughput.mean_average_precision,
+    "million": million.main,
 }
 
 
