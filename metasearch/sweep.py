@@ -13,11 +13,13 @@ from pathlib import Path
 
 from metasearch.config import Config, compose
 from metasearch.config.files import parse_yaml, read_yaml
+from metasearch.config.overrides import expand_sweep
+from metasearch.core import expand
 from metasearch.episodes import parse_mode
 from metasearch.errors import ConfigError, MetasearchError, TrainingError
 from metasearch.report import Reporter, RunFolder
 from metasearch.report.run_files import read_run
-from metasearch.runner import command_line, run_config
+from metasearch.runner import command_line, fresh_path, run_config
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,32 @@ class Outcome:
 
     job: Job
     error: MetasearchError | None
+
+
+def multirun(
+    *words: str, file: str | Path | None = None, out: str | Path | None = None, reporter: Reporter | None = None
+) -> list[Outcome]:
+    """Run every combination of values that words list: what ``metasearch run -m`` does.
+
+    Args:
+        words: overrides whose values may be lists apart by commas: ``"algo=maml,maml-align"``, ``"seed=0,1,2"``.
+        file: a YAML configuration file for all of them.
+        out: folder of the runs; None: what ``out=`` in the words says, or ``runs/DATE-TIME-sweep``.
+        reporter: is told how it goes; None: silence.
+
+    Returns:
+        A job and its error (None: it is done) per combination; ``job.folder`` is its run folder.
+
+    Raises:
+        ConfigError: a combination that cannot be run, or a folder that holds something else. Nothing has been run then.
+
+    Example:
+        >>> outcomes = multirun("algo=fine-tune,maml", "seed=0,1", out="runs/sweep")  # doctest: +SKIP
+        >>> metasearch.compare([str(o.job.folder) for o in outcomes])  # doctest: +SKIP
+    """
+    folder = out or sweep_folder(words) or fresh_path("sweep")
+    jobs = sweep_jobs(expand(str(folder), "out"), expand_sweep(words), None if file is None else Path(file))
+    return list(run_jobs(jobs, reporter or Reporter()))
 
 
 def run_jobs(jobs: Sequence[Job], reporter: Reporter) -> Iterator[Outcome]:

@@ -55,23 +55,18 @@ def _tell_cost(config: Config) -> None:
 
 
 def sweep(words: list[str], file: Path | None, cfg: bool, as_json: bool, quiet: bool) -> None:
-    combinations = expand_sweep(words)
     if cfg:
-        for one in combinations:
+        for one in expand_sweep(words):
             sys.stdout.write(f"# {' '.join(one)}\n{compose(*one, file=file).to_yaml()}---\n")
         return
 
     from metasearch.cli import console
-    from metasearch.core import expand
     from metasearch.report.compare import run_table
-    from metasearch.runner import fresh_path
-    from metasearch.sweep import run_jobs, sweep_folder, sweep_jobs
+    from metasearch.sweep import multirun
 
     still()
-    named = sweep_folder(words)
-    folder = expand(named, "out") if named else Path(fresh_path("sweep"))
-    jobs = sweep_jobs(folder, combinations, file)
-    outcomes = list(run_jobs(jobs, console.reporter(_silent(as_json, quiet))))
+    outcomes = multirun(*words, file=file, reporter=console.reporter(_silent(as_json, quiet)))
+    folder = outcomes[0].job.folder.parent
     failed = [o for o in outcomes if o.error]
     done = [o.job.folder for o in outcomes if not o.error]
     if as_json:
