@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup test lint fix types learn2learn benchmarks clean
+.PHONY: setup test lint fix types docs learn2learn benchmarks clean
 
 setup: .venv/installed
 
@@ -28,6 +28,12 @@ types: setup
 	mkdir -p build/types
 	ln -sfn ../../plugins build/types/metasearch_plugins
 	$(BIN)/mypy
+
+# The documentation site, in build/site. What is undocumented or leads nowhere is an error. Not with --quiet: --strict counts
+# only warnings that are logged.
+docs: setup
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict -f .mkdocs.yml
 
 # learn2learn 0.2.0 has no wheel and builds with old tools only: in an environment of its own, so that ours keeps its versions.
 # Without its dependencies, because algo.backend=learn2learn imports its MAML alone.

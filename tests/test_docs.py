@@ -18,7 +18,7 @@ from metasearch.registry import KINDS, Registry
 from tests.conftest import ROOT
 from tests.test_registry import shipped, write_plugin
 
-DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 
 
 def commands() -> list[list[str]]:
@@ -40,6 +40,46 @@ def test_there_are_commands_to_check() -> None:
 @pytest.mark.parametrize("words", [c for c in commands() if not any("soft-margin" in w for w in c)], ids=" ".join)
 def test_documented_commands_compose(words: list[str]) -> None:
     compose(*words)
+
+
+def whole_commands() -> list[list[str]]:
+    """Words of every command that stands on a line of its own, without the comment behind it."""
+    lines = [line for document in DOCUMENTS for line in document.read_text(encoding="utf-8").splitlines()]
+    return [shlex.split(line, comments=True)[1:] for line in lines if re.match(r"(    )?metasearch [a-z-]", line)]
+
+
+def named_commands() -> list[list[str]]:
+    """Words of every command that is named in running text."""
+    texts = (document.read_text(encoding="utf-8") for document in DOCUMENTS)
+    return [found.split() for text in texts for found in re.findall(r"`metasearch ([a-z-][^`\n]*)`", text)]
+
+
+def command_of(words: list[str]) -> tuple[Any, list[str]]:
+    """The Typer command that the words call, and the words that are left for it."""
+    import typer
+
+    from metasearch.cli.app import app
+
+    command: Any = typer.main.get_command(app)
+    left = list(words)
+    while left and not left[0].startswith("-") and hasattr(command, "commands"):
+        assert left[0] in command.commands, f"no such command: metasearch {' '.join(words)}"
+        command = command.commands[left.pop(0)]
+    return command, left
+
+
+@pytest.mark.parametrize("words", [w for w in whole_commands() if "..." not in w and "[KEY=VALUE]..." not in w], ids=" ".join)
+def test_documented_commands_parse(words: list[str]) -> None:
+    command, left = command_of(words)
+    assert not hasattr(command, "commands") or not left
+    command.make_context("metasearch", left)  # parses arguments and options; runs nothing
+
+
+@pytest.mark.parametrize("words", named_commands(), ids=" ".join)
+def test_named_commands_and_their_options_exist(words: list[str]) -> None:
+    command, left = command_of(words)
+    known = {option for parameter in command.params for option in parameter.opts} | {"--help", "--verbose"}
+    assert {word.partition("=")[0] for word in left if re.match("--?[a-z]", word)} <= known
 
 
 def test_every_key_is_documented() -> None:
@@ -114,17 +154,3 @@ def test_ci_runs_the_readmes_test_command() -> None:
     block = re.search(r"pass the tests:\n\n```sh\n(.*?)\n```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     assert block
     assert block.group(1) in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
-
-
-def test_python_in_the_readme_calls_functions_as_they_are() -> None:
-    import ast
-
-    calls = 0
-    for block in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL):
-        for node in ast.walk(ast.parse(block)):
-            if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("metasearch."):
-                function = getattr(metasearch, ast.unparse(node.func).removeprefix("metasearch."))
-                inspect.signature(function).bind(*node.args, **{k.arg or "": k.value for k in node.keywords})
-                compose(*(ast.literal_eval(a) for a in node.args))
-                calls += 1
-    assert calls
