@@ -1,0 +1,1 @@
+"""Implicit MAML for metasearch."""

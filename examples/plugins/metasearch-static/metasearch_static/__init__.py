@@ -1,0 +1,1 @@
+"""A static encoder for metasearch."""
