@@ -2,9 +2,9 @@
 
     python examples/own_data.py [MODEL]
 
-The table is examples/data/bicycles.csv: fifteen questions to a bicycle shop, in English and German, with the columns id, language,
-anchor and positive. What is made goes to own-data/ in the current folder. MODEL is any SentenceTransformer folder or hub name; the
-default is the built-in encoder (about a minute on two cores).
+The table is examples/data/bicycles.csv: fifteen questions to a bicycle shop, in English and German, with the columns id,
+language, anchor and positive. What is made goes to own-data/ in the current folder. MODEL is any SentenceTransformer folder or
+hub name; the default is the built-in encoder (about a minute on two cores).
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@ in full only with ``--verbose``.
 from __future__ import annotations
 
 import difflib
+import errno
+import re
 from collections.abc import Iterable
 
 EXIT_DONE = 0
@@ -14,6 +16,11 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_PLUGIN = 3
 EXIT_INTERRUPTED = 130
+
+_STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO, errno.EFBIG)
+# Libraries wrap what the system said: safetensors an errno 28, PyTorch its allocator's.
+_NO_SPACE = re.compile(r"No space left on device|StorageFull|Disk quota exceeded")
+_NO_MEMORY = re.compile(r"CUDA out of memory|can't allocate memory|out of memory\b|Unable to allocate")
 
 
 class MetasearchError(Exception):
@@ -48,6 +55,28 @@ class PluginError(MetasearchError):
 
 class TrainingError(MetasearchError):
     """The run failed while training, for example with a loss that is not finite."""
+
+
+def fault(error: BaseException) -> str | None:
+    """Say in words what of this machine has run out, and what to do; None where the error is something else.
+
+    Args:
+        error: what a library or the system raised: no space, no permission, no memory.
+    """
+    text = str(error)
+    if (isinstance(error, OSError) and error.errno in _STORAGE) or _NO_SPACE.search(text):
+        name = getattr(error, "filename", None)
+        where = f"{name}: " if name else ""
+        said = getattr(error, "strerror", None) or text
+        return f"{where}{said}; what was written before is whole: mend that, and go on with metasearch run --resume DIR"
+    if isinstance(error, MemoryError) or _NO_MEMORY.search(text):
+        first = text.splitlines()[0] if text else "out of memory"
+        return (
+            f"{first[:200]}; in this order lower algo.keep_graphs to 0, encoder.max_candidate_length, sampler.support_size (or "
+            "raise algo.support_parts) and eval.batch_size; on a GPU precision=bfloat16 helps too. algo.meta_batch_size does not: tasks "
+            "run one after the other"
+        )
+    return None
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

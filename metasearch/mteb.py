@@ -45,9 +45,7 @@ class MtebEncoder:
         >>> mteb.evaluate(MtebEncoder("runs/first"), mteb.get_tasks(tasks=["BelebeleRetrieval"]))  # doctest: +SKIP
     """
 
-    def __init__(
-        self, model: str, revision: str | None = None, *, device: str | None = None, words: Iterable[str] = ()
-    ) -> None:
+    def __init__(self, model: str, revision: str | None = None, *, device: str | None = None, words: Iterable[str] = ()) -> None:
         try:
             from mteb.models import ModelMeta
         except ImportError as error:
@@ -93,7 +91,8 @@ class MtebEncoder:
 
     def similarity(self, embeddings1: Any, embeddings2: Any) -> np.ndarray:
         """Dot products of all rows with all rows, ``(m, n)``."""
-        return np.atleast_2d(np.asarray(embeddings1)) @ np.atleast_2d(np.asarray(embeddings2)).T
+        found: np.ndarray = np.atleast_2d(np.asarray(embeddings1)) @ np.atleast_2d(np.asarray(embeddings2)).T
+        return found
 
     def similarity_pairwise(self, embeddings1: Any, embeddings2: Any) -> np.ndarray:
         """Dot products of rows with rows of the same number, ``(m,)``."""

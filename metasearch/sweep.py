@@ -16,7 +16,7 @@ from metasearch.config.files import parse_yaml, read_yaml
 from metasearch.config.overrides import expand_sweep
 from metasearch.core import expand
 from metasearch.episodes import parse_mode
-from metasearch.errors import ConfigError, MetasearchError, TrainingError
+from metasearch.errors import ConfigError, MetasearchError, TrainingError, fault
 from metasearch.report import Reporter, RunFolder
 from metasearch.report.run_files import read_run
 from metasearch.runner import command_line, fresh_path, run_config
@@ -143,7 +143,7 @@ def _run(job: Job, reporter: Reporter) -> MetasearchError | None:
     except Exception as error:  # out of memory, a full disk, a plugin's bug: the other runs go on
         if os.environ.get("METASEARCH_VERBOSE"):
             traceback.print_exception(error)
-        return TrainingError(f"{type(error).__name__}: {error}")
+        return TrainingError(fault(error) or f"{type(error).__name__}: {error}")
     return None
 
 

@@ -22,9 +22,7 @@ def test_components_by_hand(tiny_model: Path, monkeypatch: pytest.MonkeyPatch, c
     assert [line.partition(":")[0] for line in lines[4:]] == ["de (few-shot)", "el (few-shot)", "tr (zero-shot)"]
 
 
-def test_own_data(
-    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_own_data(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["own_data.py", str(tiny_model)])
     runpy.run_path(str(EXAMPLES / "own_data.py"), run_name="__main__")

@@ -101,8 +101,8 @@ def test_everything_else_works(tmp_path: Path, plugins: Path) -> None:
     imports = next(w for w in warnings if "metasearch-imports" in w)
     assert imports == (
         'warning: plugin metasearch-imports 1.0 (entry point "imports") could not be loaded: ModuleNotFoundError: '
-        "No module named 'not_there_at_all'. Its components are unavailable. Reinstall it, or set METASEARCH_DISABLE_PLUGINS=imports. "
-        "Full trace: --verbose"
+        "No module named 'not_there_at_all'. Its components are unavailable. Reinstall it, or set "
+        "METASEARCH_DISABLE_PLUGINS=imports. Full trace: --verbose"
     )
     assert "SystemExit: 7" in done.stderr
     assert "'a' is registered twice" in done.stderr

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from metasearch.errors import EXIT_FAILED, MetasearchError
+from metasearch.errors import EXIT_FAILED, MetasearchError, fault
 
 app = typer.Typer(
     name="metasearch",
@@ -270,6 +270,8 @@ def _explain(error: BaseException) -> None:
         traceback.print_exception(error)
     if isinstance(error, MetasearchError):
         print(f"error: {error}", file=sys.stderr)
+    elif said := fault(error):
+        print(f"error: {said}", file=sys.stderr)
     else:
         from metasearch.registry import registry
 
