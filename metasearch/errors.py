@@ -73,8 +73,8 @@ def fault(error: BaseException) -> str | None:
         first = text.splitlines()[0] if text else "out of memory"
         return (
             f"{first[:200]}; in this order lower algo.keep_graphs to 0, encoder.max_candidate_length, sampler.support_size (or "
-            "raise algo.support_parts) and eval.batch_size; on a GPU precision=bfloat16 helps too. algo.meta_batch_size does not: tasks "
-            "run one after the other"
+            "raise algo.support_parts) and eval.batch_size; on a GPU precision=bfloat16 helps too. algo.meta_batch_size does "
+            "not: tasks run one after the other"
         )
     return None
 

@@ -135,7 +135,7 @@ def compose(
         elif chosen["algo"].name in value:
             put(key, value[chosen["algo"].name], f"{item.kind}={item.name}")
     base = dict(values)  # what a dropped key falls back to
-    preset = _preset_name(overrides, from_file)
+    preset = _preset_name(overrides, from_file, str(file))
     for key, value in _preset_values(preset, chosen, known).items():
         put(key, value, f"preset {preset}")
     for key, value in from_file.items():
@@ -184,7 +184,7 @@ def _choose_components(
     for kind, name in asked.items():
         if not isinstance(name, str):
             raise ConfigError(f"{kind}={name!r} (from {origin[kind]}): expected the name of a component")
-    chosen = {kind: components.find(kind, asked[kind]) for kind in RUN_KINDS if kind in asked}
+    chosen = {kind: _find(components, kind, asked[kind], origin[kind]) for kind in RUN_KINDS if kind in asked}
     for kind in RUN_KINDS:
         if kind not in chosen:
             # Names that nobody typed mean what their author knew: another plugin that claims one breaks no default.
@@ -192,6 +192,15 @@ def _choose_components(
             name, meant_by = implied[0] if implied else (DEFAULT_COMPONENTS[kind], Provider(SHIPPED, "", ""))
             chosen[kind] = components.find(kind, name, prefer=meant_by)
     return {kind: chosen[kind] for kind in RUN_KINDS}
+
+
+def _find(components: Registry, kind: str, name: str, origin: str) -> Registered:
+    try:
+        return components.find(kind, name)
+    except ConfigError as error:
+        if origin == COMMAND_LINE:
+            raise
+        raise ConfigError(f"{origin}: {error}") from error
 
 
 def _spoken_name(item: Registered, components: Registry) -> str:
@@ -215,14 +224,14 @@ def _stale(key: str, chosen: Mapping[str, Registered], from_file: Mapping[str, A
 # -- presets -----------------------------------------------------------------------------------------------------------
 
 
-def _preset_name(overrides: list[Override], from_file: Mapping[str, Any]) -> str:
-    name = from_file.get("preset", FIXED["preset"]["default"])
+def _preset_name(overrides: list[Override], from_file: Mapping[str, Any], file: str) -> str:
+    name, place = from_file.get("preset", FIXED["preset"]["default"]), f"{file}: "
     for override in overrides:
         if override.key == "preset":
-            name = FIXED["preset"]["default"] if override.action == "drop" else override.value
+            name, place = (FIXED["preset"]["default"] if override.action == "drop" else override.value), ""
     known = presets()
     if name not in known:
-        raise ConfigError(f"preset={name}: no such preset; {did_you_mean(str(name), known)}known: {', '.join(known)}")
+        raise ConfigError(f"{place}preset={name}: no such preset; {did_you_mean(str(name), known)}known: {', '.join(known)}")
     return str(name)
 
 

@@ -16,6 +16,14 @@ class _Loader(yaml.SafeLoader):
 
     yaml_implicit_resolvers = {}  # noqa: RUF012 (PyYAML wants it so: its own resolvers are replaced)
 
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """A node; no alias, which may stand for itself, or for a billion others."""
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()
+            raise yaml.composer.ComposerError(None, None, f"*{event.anchor}: no aliases; write it out", event.start_mark)
+        found: yaml.Node | None = super().compose_node(parent, index)
+        return found
+
 
 _Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
 _Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^[-+]?[0-9]+$"), list("-+0123456789"))
@@ -73,6 +81,9 @@ def parse_yaml(text: str, name: str) -> dict[str, Any]:
         mark = error.problem_mark
         place = f":{mark.line + 1}" if mark else ""
         raise ConfigError(f"{name}{place}: not valid YAML: {error.problem}") from error
+    except yaml.reader.ReaderError as error:  # a character that YAML forbids
+        line = text.count("\n", 0, error.position) + 1
+        raise ConfigError(f"{name}:{line}: not valid YAML: {str(error).splitlines()[0]}") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(f"{name}: not valid YAML: {str(error).splitlines()[0]}") from error
     if found is None:
@@ -88,7 +99,10 @@ def dump_yaml(values: dict[str, Any]) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Block style for mappings, flow style for lists of words."""
+    """Block style for mappings, flow style for lists of words, no aliases."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
 
     def represent_mapping(self, tag: str, mapping: Any, flow_style: bool | None = None) -> yaml.MappingNode:
         return super().represent_mapping(tag, mapping, flow_style=False)

@@ -52,7 +52,7 @@ def metasearch_register_algo() -> Components:
     """Contribute meta-algorithms (``algo=NAME``): subclasses of :class:`metasearch.core.MetaAlgorithm`.
 
     Example:
-        return [Component("imaml", "metasearch_imaml.algorithm:IMAML", "Implicit MAML.", implies={"mode": "mono-bi"})]
+        return [Component("imaml", "metasearch_imaml.algorithm:ImplicitMAML", "Implicit MAML.", implies={"mode": "trans"})]
     """
 
 
