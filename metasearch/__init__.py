@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from metasearch.report.compare import compare as compare
     from metasearch.report.page import write_report as write_report
     from metasearch.runner import evaluate as evaluate
+    from metasearch.runner import resume as resume
     from metasearch.runner import run as run
     from metasearch.search import build_index as build_index
     from metasearch.search import open_index as open_index
@@ -69,6 +70,7 @@ _HOMES = {
     "Component": "metasearch.registry",
     "hookimpl": "metasearch.registry",
     "evaluate": "metasearch.runner",
+    "resume": "metasearch.runner",
     "run": "metasearch.runner",
     "build_index": "metasearch.search",
     "open_index": "metasearch.search",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import errno
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
@@ -19,7 +19,7 @@ EXIT_INTERRUPTED = 130
 
 _STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO, errno.EFBIG)
 # Libraries wrap what the system said: safetensors an errno 28, PyTorch its allocator's.
-_NO_SPACE = re.compile(r"No space left on device|StorageFull|Disk quota exceeded")
+_NO_SPACE = re.compile(r"No space left on device|StorageFull|\(os error (?:5|27|28|30|122)\)")
 _NO_MEMORY = re.compile(r"CUDA out of memory|can't allocate memory|out of memory\b|Unable to allocate")
 
 
@@ -55,6 +55,20 @@ class PluginError(MetasearchError):
 
 class TrainingError(MetasearchError):
     """The run failed while training, for example with a loss that is not finite."""
+
+
+class NotFiniteError(TrainingError):
+    """A loss or a gradient is infinite or not a number.
+
+    Attributes:
+        tasks: numbers of the tasks that caused it.
+        updated: whether parameters have moved by it already, so that there is no going on.
+    """
+
+    def __init__(self, what: str, tasks: Sequence[int], updated: bool = False) -> None:
+        super().__init__(what)
+        self.tasks = list(tasks)
+        self.updated = updated
 
 
 def fault(error: BaseException) -> str | None:

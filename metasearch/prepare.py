@@ -104,6 +104,8 @@ def training_plan(config: Config) -> TrainingPlan:
         config["train.epochs"],
         config["train.patience"],
         config["train.eval_every"],
+        config["train.checkpoint_every"],
+        config["train.on_nonfinite"],
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shlex
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,17 +15,21 @@ from typing import Any
 import torch
 
 from metasearch.algorithm import Learner, Progress, Trainer
+from metasearch.algorithm.interrupt import noted_interrupts
 from metasearch.config import Config, compose
+from metasearch.config.files import parse_yaml, read_yaml
 from metasearch.core import AnyCorpus, Encoder, Metric, PairCorpus, expand
 from metasearch.dataset import Split
 from metasearch.episodes import EpisodeStream
-from metasearch.errors import ConfigError
+from metasearch.errors import ConfigError, DataError, ModelError
 from metasearch.evaluation import VARIANTS, EncodedPairs, Row, Scored, count_texts, main_score, score_corpus
 from metasearch.prepare import Clock, Parts, prepare, training_plan
 from metasearch.report import Reporter, RunFolder, summarise
+from metasearch.report.checked_json import as_object, dig, read_versioned, records
 from metasearch.report.embedding_map import embedding_map
 from metasearch.report.manifest import manifest
 from metasearch.report.model_card import model_card
+from metasearch.report.run_files import read_row, read_run
 from metasearch.report.run_folder import models_of
 
 
@@ -116,51 +122,175 @@ def run_config(config: Config, reporter: Reporter, command: str, seen: Sequence[
     out = expand(config["out"] or fresh_path(config["algo.name"]), "out")
     parts = prepare(config, clock, reporter, out)
     folder = RunFolder.create(out)
-    folder.write_text("config.yaml", config.to_yaml(out=None))  # so that --config runs it again, in another folder
-    about = manifest(config, command, str(parts.encoder.device))
-    about["data"] = _data(parts.corpus, parts.splits)
-    if parts.translated is not None:
-        about["data"]["translated"] = {"fingerprint": parts.translated.fingerprint, **_counts(parts.translated)}
-    folder.write_json("manifest.json", {**about, "encoder": parts.encoder.describe()})
+    with _held(folder, reporter):
+        folder.write_text("config.yaml", config.to_yaml(out=None))  # so that --config runs it again, in another folder
+        about = manifest(config, command, str(parts.encoder.device))
+        about["data"] = _data(parts.corpus, parts.splits)
+        if parts.translated is not None:
+            about["data"]["translated"] = {"fingerprint": parts.translated.fingerprint, **_counts(parts.translated)}
+        about["weights"] = weights_digest(parts.encoder)
+        folder.write_json("manifest.json", {**about, "encoder": parts.encoder.describe()})
+        return _run_folds(parts, folder, about, seen, clock)
 
-    mode, encoder = parts.mode, parts.encoder
+
+def resume(path: str | Path, reporter: Reporter | None = None) -> RunResult:
+    """Go on with a run that was interrupted or killed: what ``metasearch run --resume`` does.
+
+    On the same machine, weights and scores end up as if it had never stopped, bit for bit. A run that has ended is not run again.
+
+    Args:
+        path: the run folder.
+        reporter: is told how it goes; None: silence.
+
+    Raises:
+        ConfigError: it is no run folder, or another process is at work on it.
+        DataError: the data has changed since, or a file of the run is damaged.
+        ModelError: the encoder has changed since.
+    """
+    reporter = reporter or Reporter()
+    folder = RunFolder(expand(str(path), "--resume"))
+    if not (folder.path / "config.yaml").is_file():
+        there = "has no config.yaml" if folder.path.is_dir() else "no such folder"
+        raise ConfigError(f"--resume {path}: {there}; expected the folder of a run that has begun (a sweep: repeat its command)")
+    config = compose(f"out='{folder.path}'", file=folder.path / "config.yaml")
+    with _held(folder, reporter):
+        if (folder.path / "results.json").is_file():
+            reporter.say(f"{path}: this run has ended already")
+            return _ended(folder.path, config)
+        clock = Clock()
+        parts = prepare(config, clock, reporter, None)
+        about = _recorded(folder, parts)
+        return _run_folds(parts, folder, about, _seen_by(folder.path), clock)
+
+
+def can_resume(folder: Path) -> bool:
+    """Whether a folder holds a run that has begun and not ended."""
+    return (folder / "config.yaml").is_file() and not (folder / "results.json").is_file()
+
+
+def same_config(folder: Path, config: Config) -> bool:
+    """Whether a run folder's configuration is this one."""
+    return read_yaml(folder / "config.yaml") == parse_yaml(config.to_yaml(out=None), "config")
+
+
+@contextmanager
+def _held(folder: RunFolder, reporter: Reporter) -> Iterator[None]:
+    """Keep other processes out of the run's folder, and say how to go on if it is interrupted."""
+    with folder.held():
+        try:
+            yield
+        except KeyboardInterrupt:
+            reporter.warn(f"interrupted; go on with: metasearch run --resume {shlex.quote(str(folder.path))}")
+            raise
+
+
+def _run_folds(parts: Parts, folder: RunFolder, about: dict[str, Any], seen: Sequence[str], clock: Clock) -> RunResult:
+    """Train and score fold by fold, or what an earlier process left of that, and write what the run leaves behind."""
+    config, mode, encoder = parts.config, parts.mode, parts.encoder
     seen = sorted(mode.languages) if mode else seen
-    scorer = _Scorer(config, encoder, parts.metric, reporter)
-    torch.manual_seed(config["seed"])
+    scorer = _Scorer(config, encoder, parts.metric, parts.reporter)
     initial = {n: p.detach().clone() for n, p in encoder.parameters().items()} if len(parts.splits) > 1 else {}
     rows: list[Row] = []
     before: list[Row] = []
     for split, streams in zip(parts.splits, parts.streams, strict=True):
         part = folder if len(parts.splits) == 1 else folder.part(f"fold-{split.fold}")
-        base: Scored | None = None
         part.open()
-        if initial:
-            encoder.load_parameters(initial)
-        if mode:
-            if config["eval.baseline"]:
-                with clock("score_before"):
-                    base = scorer.test(split, (), "scoring the untrained encoder")
-            with clock("train"):
-                progress = _train(parts, split, streams, scorer, part)
-            clock.add("train_steps", progress.seconds)  # without the scoring of dev: what the paper's Table 6 counts
-            part.write_json("checkpoints/progress.json", progress.to_json())
-        with clock("score_after"):
-            after = scorer.test(split, seen, "scoring the encoder")
-        _write_scored(part, config, base, after)
-        base_rows = base.rows if base else []
-        if mode and config["train.save"]:
-            with clock("save_model"):
-                encoder.save(part.model, _card(parts, command, seen, base_rows, after.rows))
-        part.drop_checkpoint("best")
-        before += base_rows
-        rows += after.rows
+        scores = part.read_scores()
+        if scores is None:
+            if initial:
+                encoder.load_parameters(initial)
+            scores = _run_fold(parts, split, streams, scorer, part, about["command"], seen, clock)
+            part.write_scores(*scores)
+        part.drop_checkpoints()
+        before += scores[0]
+        rows += scores[1]
     if not mode and encoder.trainable and config["train.save"]:  # one model for all folds
         with clock("save_model"):
-            encoder.save(folder.model, _card(parts, command, seen, (), rows))
+            encoder.save(folder.model, _card(parts, about["command"], seen, (), rows))
     folder.write_json("manifest.json", {**about, "encoder": encoder.describe(), "languages_seen": list(seen)})
-    result = RunResult(out, config, tuple(rows), tuple(before), parts.metric.primary, clock.seconds, about["data"])
+    result = RunResult(folder.path, config, tuple(rows), tuple(before), parts.metric.primary, clock.seconds, about["data"])
     folder.write_json("results.json", result.to_json())
     return result
+
+
+def _run_fold(
+    parts: Parts,
+    split: Split,
+    streams: Mapping[str, EpisodeStream],
+    scorer: _Scorer,
+    part: RunFolder,
+    command: str,
+    seen: Sequence[str],
+    clock: Clock,
+) -> tuple[list[Row], list[Row]]:
+    """Train and score one fold; its scores before and after."""
+    config, encoder = parts.config, parts.encoder
+    base: Scored | None = None
+    torch.manual_seed(config["seed"])  # for each fold, so that one that is gone on with alone is the same
+    if parts.mode:
+        if config["eval.baseline"]:
+            with clock("score_before"):
+                base = scorer.test(split, (), "scoring the untrained encoder")
+        with clock("train"):
+            progress = _train(parts, split, streams, scorer, part)
+        clock.add("train_steps", progress.seconds)  # without the scoring of dev: what the paper's Table 6 counts
+        part.write_json("checkpoints/progress.json", progress.to_json())
+    with clock("score_after"):
+        after = scorer.test(split, seen, "scoring the encoder")
+    _write_scored(part, config, base, after)
+    base_rows = base.rows if base else []
+    if parts.mode and config["train.save"]:
+        with clock("save_model"):
+            encoder.save(part.model, _card(parts, command, seen, base_rows, after.rows))
+    return base_rows, after.rows
+
+
+def _recorded(folder: RunFolder, parts: Parts) -> dict[str, Any]:
+    """The manifest of a run that is gone on with, after a look at whether everything is as it was.
+
+    Raises:
+        DataError, ModelError: it is not.
+    """
+    file = folder.path / "manifest.json"
+    now = manifest(parts.config, command_line("run", (), folder.path / "config.yaml"), str(parts.encoder.device))
+    now["data"], now["weights"] = _data(parts.corpus, parts.splits), weights_digest(parts.encoder)
+    if parts.translated is not None:
+        now["data"]["translated"] = {"fingerprint": parts.translated.fingerprint, **_counts(parts.translated)}
+    if not file.is_file():  # killed before it was written: nothing has been trained yet
+        return now
+    recorded = read_versioned(file)
+    for where, found in (("data", parts.corpus), ("translated data", parts.translated)):
+        keys = ("data", "fingerprint") if where == "data" else ("data", "translated", "fingerprint")
+        if found is not None and dig(recorded, *keys) != found.fingerprint:
+            raise DataError(f"{file}: the {where} has changed since the run began; run the command again, in another folder")
+    if recorded.get("weights") != now["weights"]:
+        raise ModelError(f"{file}: the encoder is not the one that the run began with; run the command again, in another folder")
+    for keys in (("packages", "torch"), ("packages", "metasearch"), ("hardware", "threads"), ("hardware", "device")):
+        was, is_now = dig(recorded, *keys), dig(now, *keys)
+        if was != is_now:
+            name = keys[-1]
+            parts.reporter.warn(f"{name} was {was}, is {is_now}: the end may differ in the last digits from an uninterrupted run")
+    again = recorded.get("resumed")
+    recorded["resumed"] = [*(again if isinstance(again, list) else []), now["started"]]
+    return {**now, **recorded}
+
+
+def _ended(path: Path, config: Config) -> RunResult:
+    """The result of a run that has ended, as it was written."""
+    file = path / "results.json"
+    content = read_versioned(file)
+    rows, before = (
+        tuple(read_row(record, place) for record, place in records(content, key, file)) for key in ("scores", "baseline_scores")
+    )
+    return RunResult(
+        path,
+        config,
+        rows,
+        before,
+        read_run(path).metric,
+        content.get("timings", {}),
+        as_object(content.get("data", {}), str(file)),
+    )
 
 
 def evaluate(model: str, *words: str, file: str | Path | None = None, reporter: Reporter | None = None) -> RunResult:
@@ -234,34 +364,67 @@ def _train(parts: Parts, split: Split, streams: Mapping[str, EpisodeStream], sco
     plan = training_plan(config)
     algorithm.start(Learner(encoder, parts.loss))
     keep_best = config["train.keep"] == "best"
-    plan_steps = plan.steps(algorithm.meta_batch_size)
-    with reporter.stage("training", plan_steps) as stage:
+    steps = plan.steps(algorithm.meta_batch_size)
+    stopping = "stopping after this meta-batch, whose state will be kept; once more to stop at once"
+    with noted_interrupts(lambda: reporter.warn(stopping)) as interrupted, reporter.stage("training", steps) as stage:
 
         def on_step(record: dict[str, Any]) -> None:
             folder.log({"fold": split.fold, **record})
             dev = f"  dev {100 * record['dev']:.1f}" if "dev" in record else ""
-            rate = record["tasks"] / record["seconds"]
-            stage.advance(1, f"{record['phase']}  loss {record['loss']:.4f}  {rate:.2g} tasks/s{dev}")
+            loss = f"loss {record['loss']:.4f}" if record["loss"] is not None else f"left out: {record['skipped']}"
+            stage.advance(1, f"{record['phase']}  {loss}  {record['tasks'] / record['seconds']:.2g} tasks/s{dev}")
 
         def on_best(progress: Progress) -> None:
             if keep_best:
-                folder.save_checkpoint("best", encoder.parameters(), progress.to_json())
+                folder.save_checkpoint("best", {"parameters": encoder.parameters()})
+                folder.write_json("checkpoints/best.json", progress.to_json())
+
+        def on_checkpoint(progress: Progress) -> None:
+            folder.keep_state(progress.step, _state(parts, progress))
 
         score_dev = (lambda: scorer.dev(split)) if split.dev else None
-        trainer = Trainer(algorithm, streams, plan, score_dev, on_step, on_best)
-        try:
-            progress = trainer.run()
-        except KeyboardInterrupt:
-            saved = folder.path / "checkpoints" / "interrupted"
-            encoder.save(saved, f"Interrupted after {trainer.progress.step} meta-batches of {plan_steps}.\n")
-            folder.write_json("checkpoints/interrupted.json", {**trainer.progress.to_json(), "of": plan_steps})
-            reporter.warn(
-                f"interrupted after {trainer.progress.step} of {plan_steps} meta-batches; the encoder as it was is in {saved} "
-                "(train on from it with encoder.model=that)"
-            )
-            raise
+        trainer = Trainer(algorithm, streams, plan, score_dev, on_step, on_best, on_checkpoint, interrupted)
+        trainer.progress = _restored(parts, folder)
+        stage.advance(trainer.progress.step)
+        progress = trainer.run()
+    if progress.skipped:
+        reporter.warn(f"{progress.skipped} of {progress.step} meta-batches were left out: their loss or gradient was not finite")
     if keep_best and progress.best_step not in (-1, progress.step):
-        encoder.load_parameters(folder.load_checkpoint("best"))
+        encoder.load_parameters(folder.load_checkpoint("best")["parameters"])
+    return progress
+
+
+def _state(parts: Parts, progress: Progress) -> dict[str, Any]:
+    """All that training depends on. Tasks are functions of their number, so the step stands for the sampler."""
+    cuda = {"cuda": torch.cuda.get_rng_state_all()} if parts.encoder.device.type == "cuda" else {}
+    return {
+        "progress": asdict(progress),
+        "encoder": parts.encoder.parameters(),
+        "algorithm": parts.algorithm.state_dict(),
+        "random": {"cpu": torch.get_rng_state(), **cuda},
+    }
+
+
+def _restored(parts: Parts, folder: RunFolder) -> Progress:
+    """Put algorithm and encoder, which have been started, into the newest state that an earlier process kept; its progress."""
+    state = folder.newest_state(parts.reporter.warn)
+    if state is not None and parts.config["train.keep"] == "best" and state["progress"]["best_step"] != -1:
+        try:
+            folder.load_checkpoint("best")
+        except DataError as error:
+            parts.reporter.warn(f"{error}; starting from the beginning")
+            state = None
+    if state is None:
+        folder.keep_log_until(0)
+        return Progress()
+    progress = Progress(**state["progress"])
+    folder.keep_log_until(progress.step)
+    parts.encoder.load_parameters(state["encoder"])
+    parts.algorithm.load_state_dict(state["algorithm"])
+    torch.set_rng_state(state["random"]["cpu"])
+    if "cuda" in state["random"]:
+        torch.cuda.set_rng_state_all(state["random"]["cuda"])
+    parts.reporter.say(f"going on after meta-batch {progress.step}")
     return progress
 
 
@@ -383,6 +546,16 @@ def _seen_by(run_folder: Path) -> list[str]:
         return [str(language) for language in content.get("languages_seen", [])]
     except (OSError, ValueError, AttributeError):
         return []
+
+
+def weights_digest(encoder: Encoder) -> str:
+    """SHA-256 of all parameters: two encoders with the same one embed alike."""
+    digest = hashlib.sha256()
+    for name, parameter in sorted(encoder.parameters().items()):
+        digest.update(f"{name} {tuple(parameter.shape)} {parameter.dtype} ".encode())
+        if parameter.numel():
+            digest.update(parameter.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def fresh_path(name: str) -> str:

@@ -7,19 +7,17 @@ import os
 import re
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from metasearch.config import Config, compose
-from metasearch.config.files import parse_yaml, read_yaml
 from metasearch.config.overrides import expand_sweep
-from metasearch.core import expand
+from metasearch.core import expand, held
 from metasearch.episodes import parse_mode
 from metasearch.errors import ConfigError, MetasearchError, TrainingError, fault
 from metasearch.report import Reporter, RunFolder
 from metasearch.report.run_files import read_run
-from metasearch.runner import command_line, fresh_path, run_config
+from metasearch.runner import can_resume, command_line, fresh_path, resume, run_config, same_config
 
 
 @dataclass(frozen=True)
@@ -60,11 +58,16 @@ class Job:
         """
         if not (self.folder / "results.json").is_file():
             return False
-        if read_yaml(self.folder / "config.yaml") != parse_yaml(self.config.to_yaml(out=None), "config"):
+        if not same_config(self.folder, self.config):
             raise ConfigError(f"{self.folder}: holds a finished run of another configuration; choose another out=")
         if read_run(self.folder).fingerprint != _fingerprint(self.config):
             raise ConfigError(f"{self.folder}: holds a finished run on data that has changed since; choose another out=")
         return True
+
+    @property
+    def begun(self) -> bool:
+        """Whether the folder holds an unfinished run of this very configuration, to be gone on with."""
+        return can_resume(self.folder) and same_config(self.folder, self.config)
 
 
 _fingerprints: dict[str, str] = {}
@@ -115,15 +118,18 @@ def multirun(
 def run_jobs(jobs: Sequence[Job], reporter: Reporter) -> Iterator[Outcome]:
     """Run jobs in order; one that fails does not keep the others from running.
 
-    A job whose folder holds its finished run is skipped. What an earlier attempt left unfinished is moved aside, to
-    ``FOLDER.unfinished``.
+    A job whose folder holds its finished run is skipped, one whose folder holds its unfinished run is gone on with. Anything else
+    that an earlier attempt left is moved aside, to ``FOLDER.unfinished``.
 
     Raises:
         ConfigError: a folder holds the run of another configuration; nothing has been run then.
     """
     if not jobs:
         return
-    with _alone(jobs[0].folder.parent):
+    folder = jobs[0].folder.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    # A second process would take our unfinished run for one that was given up.
+    with held(folder, f"{folder}: another process is making runs in it; wait, or choose another folder"):
         finished = [job.done for job in jobs]
         for number, (job, done) in enumerate(zip(jobs, finished, strict=True), 1):
             reporter.say(f"run {number} of {len(jobs)}: {job.folder.name}{' (done before)' if done else ''}")
@@ -134,10 +140,13 @@ def run_jobs(jobs: Sequence[Job], reporter: Reporter) -> Iterator[Outcome]:
 
 
 def _run(job: Job, reporter: Reporter) -> MetasearchError | None:
-    _move_aside(job.folder)
-    config = compose(*job.words, f"out='{job.folder}'", file=job.file)
     try:
-        run_config(config, reporter, command_line("run", job.words, job.file))
+        if job.begun:
+            resume(job.folder, reporter)
+        else:
+            _move_aside(job.folder)
+            config = compose(*job.words, f"out='{job.folder}'", file=job.file)
+            run_config(config, reporter, command_line("run", job.words, job.file))
     except MetasearchError as error:
         return error
     except Exception as error:  # out of memory, a full disk, a plugin's bug: the other runs go on
@@ -145,26 +154,6 @@ def _run(job: Job, reporter: Reporter) -> MetasearchError | None:
             traceback.print_exception(error)
         return TrainingError(fault(error) or f"{type(error).__name__}: {error}")
     return None
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold a folder of runs; a second process would take our unfinished run for one that was given up.
-
-    Raises:
-        ConfigError: another process holds it.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as file:
-        try:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:  # no such locks on this system
-            pass
-        except OSError as error:
-            raise ConfigError(f"{folder}: another process is making runs in it; wait, or choose another folder") from error
-        yield
 
 
 def sweep_folder(words: Sequence[str]) -> str | None:

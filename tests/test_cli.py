@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-import signal
 import subprocess
 import sys
-import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.conftest import METASEARCH, Cli, run_cli
+from tests.conftest import Cli, run_cli
 
 SMALL = ("train.tasks=4", "valid.tasks=2", "data.languages=[ar,de,el,hi,th]", "sampler.support_size=3", "sampler.query_size=2")
 ROW = {"metric", "variant", "query_language", "candidate_languages", "supervision", "split", "fold", "value", "n"}
@@ -244,32 +241,6 @@ def test_all_folds(cli: Cli, tiny_model: Path, tmp_path: Path) -> None:
         assert (a["fold"], a["query_language"]) == (b["fold"], b["query_language"])
         assert a["value"] == pytest.approx(b["value"], abs=1e-6)
     assert "name one of its models" in cli("evaluate", "r", "out=x").stderr
-
-
-def test_interrupted_runs_end_with_130(tiny_model: Path, tmp_path: Path) -> None:
-    command = [*METASEARCH, "run", f"encoder.model={tiny_model}", "out=r", "train.tasks=100000"]
-    # A shell that runs the tests in the background has them ignore Ctrl-C, and children inherit that.
-    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, cwd=tmp_path, text=True, preexec_fn=heed, **pipes) as process:
-        log = tmp_path / "r" / "log.jsonl"
-        try:
-            for _ in range(3000):
-                if log.exists() and log.read_text(encoding="utf-8").count("\n") >= 2:
-                    break
-                time.sleep(0.1)
-            process.send_signal(signal.SIGINT)
-            _, stderr = process.communicate(timeout=120)
-        finally:
-            process.kill()
-    assert process.returncode == 130, stderr
-    assert "Traceback" not in stderr
-    assert "interrupted" in stderr
-    state = json.loads((tmp_path / "r" / "checkpoints" / "interrupted.json").read_text(encoding="utf-8"))
-    assert state["step"] >= 2
-    from sentence_transformers import SentenceTransformer
-
-    SentenceTransformer(str(tmp_path / "r" / "checkpoints" / "interrupted"), device="cpu")
 
 
 # -- bad input ---------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import pytest
 import metasearch.sweep
 from metasearch.config import Config
 from metasearch.config.overrides import expand_sweep
+from metasearch.core import held
 from metasearch.episodes import MODES
 from metasearch.errors import ConfigError
 from metasearch.report import Reporter
@@ -78,18 +79,23 @@ def test_the_grid_of_transfer_modes_runs_end_to_end(grid: Path) -> None:
 
 
 def test_a_sweep_goes_on_where_it_stopped(grid: Path, tiny_model: Path, cli: Cli, tmp_path: Path) -> None:
-    """Finished runs stay as they are, an unfinished one is made again and what it left is moved aside."""
+    """Finished runs stay as they are, an unfinished one is gone on with, and what is none of our making is moved aside."""
     shutil.copytree(grid / "three", tmp_path / "three")
     words = ["run", "-m", "algo=fine-tune,maml-align", "mode=mono-bi-multi", f"encoder.model={tiny_model}", *SMALL, "out=three"]
     first, second = sorted((tmp_path / "three").glob("[01]-*"))
     before = (first / "results.json").read_bytes()
     (second / "results.json").unlink()
+    third = tmp_path / "three" / "2-algo=maml-align"
+    words[2] += ",maml-align"
+    third.mkdir()
+    (third / "notes.txt").write_text("mine", encoding="utf-8")
     done = cli(*words, OMP_NUM_THREADS="1")
     assert done.returncode == 0, done.stderr
     assert "0-algo=fine-tune (done before)" in done.stderr
     assert (first / "results.json").read_bytes() == before
     assert (second / "results.json").is_file()
-    assert (tmp_path / "three" / f"{second.name}.unfinished").is_dir()
+    assert json.loads((second / "manifest.json").read_text("utf-8"))["resumed"]
+    assert (tmp_path / "three" / f"{third.name}.unfinished" / "notes.txt").is_file()
     assert (
         json.loads((second / "results.json").read_text("utf-8"))["scores"]
         == json.loads((grid / "three" / second.name / "results.json").read_text("utf-8"))["scores"]
@@ -184,6 +190,6 @@ def test_changed_data_is_not_done_before(tiny_model: Path, tmp_path: Path) -> No
 
 
 def test_two_processes_do_not_share_a_folder_of_runs(tiny_model: Path, tmp_path: Path) -> None:
-    with metasearch.sweep._alone(tmp_path), pytest.raises(ConfigError, match="another process is making runs in it"):
+    with held(tmp_path, "taken"), pytest.raises(ConfigError, match="another process is making runs in it"):
         list(run_jobs(jobs(tmp_path, tiny_model), Reporter()))
     assert len(list(run_jobs(jobs(tmp_path, tiny_model), Reporter()))) == 1

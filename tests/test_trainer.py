@@ -86,5 +86,5 @@ def test_patience_counts_meta_batches_since_the_best() -> None:
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_a_loss_that_is_not_finite_stops_and_names_the_tasks(bad: float) -> None:
-    with pytest.raises(TrainingError, match=r"meta-batch 2 .train tasks 2 to 3. is (nan|inf); lower"):
+    with pytest.raises(TrainingError, match=r"meta-batch 2 .train tasks 2, 3.: the loss is (nan|inf); lower"):
         train(TrainingPlan(10, 0, 1, None, None), losses=[1.0, bad])

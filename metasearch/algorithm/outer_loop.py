@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +15,7 @@ from metasearch.algorithm.adapt import Params
 from metasearch.algorithm.learner import Learner
 from metasearch.core.algorithm import MetaAlgorithm
 from metasearch.core.episode import Task
-from metasearch.errors import ModelError
+from metasearch.errors import ModelError, NotFiniteError
 
 
 class OuterLoop(MetaAlgorithm):
@@ -78,8 +79,26 @@ class OuterLoop(MetaAlgorithm):
                 # A task touches few rows of the token table, so its gradient is sparse until here.
                 if parameter.grad is not None and parameter.grad.is_sparse:
                     parameter.grad = parameter.grad.to_dense()
+        self._check_finite(log, tasks)
         self.optimizer.step()
         return log
+
+    def _check_finite(self, log: Mapping[str, float], tasks: Sequence[Task]) -> None:
+        """Refuse an update that would spoil every parameter, and find the tasks that are to blame.
+
+        Raises:
+            NotFiniteError: loss or gradient is not finite; no parameter has moved.
+        """
+        what = _not_finite(log["loss"], self.optimizer)
+        if not what:
+            return
+        guilty = []
+        for task in tasks if len(tasks) > 1 else ():
+            self.optimizer.zero_grad(set_to_none=True)
+            if _not_finite(self.meta_gradient([task])["loss"], self.optimizer):
+                guilty.append(task.index)
+        self.optimizer.zero_grad(set_to_none=True)
+        raise NotFiniteError(what, guilty or [task.index for task in tasks])
 
     def state_dict(self) -> dict[str, Any]:
         return {"theta": {n: p.detach() for n, p in self.theta.items()}, "optimizer": self.optimizer.state_dict()}
@@ -88,6 +107,16 @@ class OuterLoop(MetaAlgorithm):
         copy_into(self.theta, state["theta"])
         # A copy, because the optimiser would otherwise go on to update the caller's tensors.
         self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
+
+
+def _not_finite(loss: float, optimizer: torch.optim.Optimizer) -> str:
+    """What is not finite, in words; empty if everything is."""
+    if not math.isfinite(loss):
+        return f"the loss is {loss}"
+    gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+    # A sum is finite only if all of it is; one number per tensor crosses from the device.
+    sums = [torch.sparse.sum(g) if g.is_sparse else g.sum() for g in gradients]
+    return "" if all(math.isfinite(total) for total in map(float, sums)) else "the gradient is not finite"
 
 
 def decay_groups(theta: Mapping[str, Tensor], weight_decay: float, lr: float) -> list[dict[str, Any]]:

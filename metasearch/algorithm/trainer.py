@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from metasearch.core.algorithm import MetaAlgorithm
 from metasearch.core.episode import Task
-from metasearch.errors import TrainingError
+from metasearch.errors import NotFiniteError, TrainingError
 
 
 class TaskSource(Protocol):
@@ -29,6 +29,8 @@ class TrainingPlan:
         epochs: most epochs.
         patience: stop after so many meta-batches without a better dev score; None: never.
         eval_every: score dev every so many meta-batches; None: at the end of each epoch only.
+        checkpoint_every: keep the state every so many meta-batches; None: only when interrupted.
+        on_nonfinite: what to do with a loss or gradient that is not finite: ``"stop"``, or ``"skip"`` the meta-batch.
     """
 
     train_tasks: int
@@ -36,6 +38,8 @@ class TrainingPlan:
     epochs: int
     patience: int | None
     eval_every: int | None
+    checkpoint_every: int | None = None
+    on_nonfinite: str = "stop"
 
     def steps(self, meta_batch_size: int) -> int:
         """Meta-batches of all epochs."""
@@ -53,6 +57,7 @@ class Progress:
         best_score: the best dev score.
         seconds: time spent training, without scoring dev.
         seconds_scoring: time spent scoring dev.
+        skipped: meta-batches left out because their loss was not finite.
         stopped: why training ended, or empty.
     """
 
@@ -61,6 +66,7 @@ class Progress:
     best_score: float = -math.inf
     seconds: float = 0.0
     seconds_scoring: float = 0.0
+    skipped: int = 0
     stopped: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -78,6 +84,11 @@ class Trainer:
         score_dev: scores the encoder as it is on the dev split; higher is better.
         on_step: called after every meta-batch with a record to log.
         on_best: called when dev has improved (or, for the first time, been scored).
+        on_checkpoint: called when the state is to be kept.
+        interrupted: asked after every meta-batch whether to stop there.
+
+    Attributes:
+        progress: where training stands; set it before :meth:`run` to go on from there.
     """
 
     def __init__(
@@ -88,6 +99,8 @@ class Trainer:
         score_dev: Callable[[], float] | None = None,
         on_step: Callable[[dict[str, Any]], None] = lambda record: None,
         on_best: Callable[[Progress], None] = lambda progress: None,
+        on_checkpoint: Callable[[Progress], None] = lambda progress: None,
+        interrupted: Callable[[], bool] = lambda: False,
     ) -> None:
         self.algorithm = algorithm
         self.streams = streams
@@ -95,6 +108,8 @@ class Trainer:
         self.score_dev = score_dev
         self.on_step = on_step
         self.on_best = on_best
+        self.on_checkpoint = on_checkpoint
+        self.interrupted = interrupted
         self.progress = Progress()
 
     def run(self) -> Progress:
@@ -102,6 +117,7 @@ class Trainer:
 
         Raises:
             TrainingError: a loss is not finite; the message names the tasks that caused it.
+            KeyboardInterrupt: ``interrupted`` said so; the state has been kept.
         """
         schedule = [batch for epoch in range(self.plan.epochs) for batch in self._epoch(epoch)]
         state = self.progress
@@ -109,15 +125,10 @@ class Trainer:
             epoch, phase, indices = schedule[state.step]
             begin = time.perf_counter()
             tasks = [self.streams[phase].task(index) for index in indices]
-            log = self.algorithm.step(tasks)
+            log = self._step(tasks)
             took = time.perf_counter() - begin
             state.step += 1
             state.seconds += took
-            if not math.isfinite(log["loss"]):
-                raise TrainingError(
-                    f"the loss of meta-batch {state.step} ({phase} tasks {indices[0]} to {indices[-1]}) is {log['loss']}; "
-                    "lower algo.inner_lr or algo.outer_lr"
-                )
             record: dict[str, Any] = {"step": state.step, "of": len(schedule), "epoch": epoch, "phase": phase, **log}
             record.update(
                 tasks=len(tasks),
@@ -129,8 +140,33 @@ class Trainer:
             if last_of_epoch or (self.plan.eval_every and state.step % self.plan.eval_every == 0):
                 self._score(record)
             self.on_step(record)
+            self._keep(len(schedule))
         state.stopped = state.stopped or "all epochs done"
         return state
+
+    def _step(self, tasks: Sequence[Task]) -> dict[str, Any]:
+        """One meta-batch; what to log of it. Of one that is left out, why."""
+        try:
+            log = self.algorithm.step(tasks)
+            if not math.isfinite(log["loss"]):
+                raise NotFiniteError(f"the loss is {log['loss']}", [task.index for task in tasks], updated=True)
+            return log
+        except NotFiniteError as error:
+            where = f"meta-batch {self.progress.step + 1} ({tasks[0].phase} tasks {', '.join(map(str, error.tasks))})"
+            if self.plan.on_nonfinite == "skip" and not error.updated:
+                self.progress.skipped += 1
+                return {"loss": None, "skipped": str(error)}
+            way = "lower algo.inner_lr or algo.outer_lr, or leave such meta-batches out with train.on_nonfinite=skip"
+            raise TrainingError(f"{where}: {error}; {way}") from error
+
+    def _keep(self, steps: int) -> None:
+        """Keep the state where that is due, or where the user wants to stop."""
+        state, every = self.progress, self.plan.checkpoint_every
+        if self.interrupted():
+            self.on_checkpoint(state)
+            raise KeyboardInterrupt
+        if every and state.step % every == 0 and state.step < steps and not state.stopped:
+            self.on_checkpoint(state)
 
     def _epoch(self, epoch: int) -> list[tuple[int, str, list[int]]]:
         """Meta-batches of an epoch: (epoch, phase, task indices). Every epoch draws new tasks."""

@@ -67,6 +67,10 @@ def run(
     cfg: Annotated[
         bool, typer.Option("--cfg", help="Print the resolved configuration and, unless --quiet, what the run will cost; stop.")
     ] = False,
+    resume: Annotated[
+        Path | None,
+        typer.Option("--resume", metavar="DIR", help="Go on with the run in this folder where it was interrupted or killed."),
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -76,7 +80,15 @@ def run(
     """
     from metasearch.cli import run_command
 
-    if multirun:
+    if resume is not None:
+        given = [
+            *(overrides or []),
+            *(["--config"] if config else []),
+            *(["-m"] if multirun else []),
+            *(["--cfg"] if cfg else []),
+        ]
+        run_command.resume(resume, given, json, quiet)
+    elif multirun:
         run_command.sweep(overrides or [], config, cfg, json, quiet)
     else:
         run_command.run(overrides or [], config, cfg, json, quiet)
@@ -264,12 +276,14 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _explain(error: BaseException) -> None:
+    from metasearch.cli.console import told
+
     if os.environ.get("METASEARCH_VERBOSE"):
         import traceback
 
-        traceback.print_exception(error)
+        print(told("".join(traceback.format_exception(error))), end="", file=sys.stderr)
     if isinstance(error, MetasearchError):
-        print(f"error: {error}", file=sys.stderr)
+        print(told(f"error: {error}"), file=sys.stderr)
     elif said := fault(error):
         print(f"error: {said}", file=sys.stderr)
     else:
@@ -277,4 +291,4 @@ def _explain(error: BaseException) -> None:
 
         plugin = registry.behind(error)
         whose = f"in plugin {plugin}" if plugin else "a bug, or a fault of this machine"
-        print(f"error: {type(error).__name__}: {error} ({whose}; --verbose shows the trace)", file=sys.stderr)
+        print(told(f"error: {type(error).__name__}: {error} ({whose}; --verbose shows the trace)"), file=sys.stderr)

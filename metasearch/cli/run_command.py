@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from metasearch.cli import console
 from metasearch.config import Config, compose
 from metasearch.config.overrides import expand_sweep
 from metasearch.episodes.arrangement import parse_mode
-from metasearch.errors import MetasearchError, TrainingError
+from metasearch.errors import ConfigError, MetasearchError, TrainingError
 from metasearch.registry import registry
 from metasearch.registry.registry import warnings_of_broken
 
@@ -26,17 +27,25 @@ def run(words: list[str], file: Path | None, cfg: bool, as_json: bool, quiet: bo
     if cfg:
         sys.stdout.write(config.to_yaml())
         for warning in warnings_of_broken(registry):
-            print(f"warning: {warning}", file=sys.stderr)
+            console.warn(warning)
         if not quiet:
             _tell_cost(config)
         return
 
-    from metasearch.cli import console
     from metasearch.runner import command_line, run_config
 
     still()
     reporter = console.reporter(_silent(as_json, quiet))
     _show(run_config(config, reporter, command_line("run", words, file)), as_json)
+
+
+def resume(folder: Path, given: list[str], as_json: bool, quiet: bool) -> None:
+    if given:
+        raise ConfigError(f"--resume {folder}: goes on with the run as it was configured, so there is nothing to add: {given[0]}")
+    from metasearch.runner import resume as go_on
+
+    still()
+    _show(go_on(folder, console.reporter(_silent(as_json, quiet))), as_json)
 
 
 def _tell_cost(config: Config) -> None:
@@ -49,7 +58,7 @@ def _tell_cost(config: Config) -> None:
     try:
         found = estimate(config)
     except MetasearchError as error:  # the configuration is what was asked for
-        print(f"no estimate: {error}", file=sys.stderr)
+        print(console.told(f"no estimate: {error}"), file=sys.stderr)
     else:
         print(found or "no estimate: the encoder does not count its tokens", file=sys.stderr)
 
@@ -60,7 +69,6 @@ def sweep(words: list[str], file: Path | None, cfg: bool, as_json: bool, quiet: 
             sys.stdout.write(f"# {' '.join(one)}\n{compose(*one, file=file).to_yaml()}---\n")
         return
 
-    from metasearch.cli import console
     from metasearch.report.compare import run_table
     from metasearch.sweep import multirun
 
@@ -75,13 +83,12 @@ def sweep(words: list[str], file: Path | None, cfg: bool, as_json: bool, quiet: 
     else:
         if done:
             console.print_table(run_table(done))
-        console.out().print(f"sweep folder  {folder}", markup=False, soft_wrap=True)
+        console.out().print(f"sweep folder  {folder}", soft_wrap=True)
     if failed:
         raise TrainingError(f"{len(failed)} of {len(outcomes)} runs failed, the first: {failed[0].job.folder}: {failed[0].error}")
 
 
 def evaluate(model: str, words: list[str], file: Path | None, as_json: bool, quiet: bool) -> None:
-    from metasearch.cli import console
     from metasearch.runner import evaluate as evaluate_it
 
     still()
@@ -100,7 +107,6 @@ def still(environment: os._Environ[str] = os.environ) -> None:
 
 
 def _show(result: RunResult, as_json: bool) -> None:
-    from metasearch.cli import console
     from metasearch.report.summary import score_table
 
     if as_json:
@@ -111,8 +117,8 @@ def _show(result: RunResult, as_json: bool) -> None:
     if result.path is None:
         return
     took = "  ".join(f"{stage.replace('_', ' ')} {seconds:.0f} s" for stage, seconds in result.timings.items())
-    output.print(took, markup=False)
+    output.print(took)
     models = sorted(result.path.glob("**/model"))
-    output.print(f"run folder  {result.path}", markup=False, soft_wrap=True)
+    output.print(f"run folder  {result.path}", soft_wrap=True)
     if models:
-        output.print(f"model       {', '.join(str(m) for m in models)}", markup=False, soft_wrap=True)
+        output.print(f"model       {', '.join(str(m) for m in models)}", soft_wrap=True)

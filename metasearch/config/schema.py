@@ -18,7 +18,13 @@ FIXED: dict[str, dict[str, Any]] = {
         "default": None,
         "description": "Transfer mode or arrangement; null where nothing is trained. Each algorithm brings its own.",
     },
-    "seed": {"type": "integer", "minimum": 0, "default": 0, "description": "Seeds folds and sampling."},
+    "seed": {
+        "type": "integer",
+        "minimum": 0,
+        "maximum": 2**63 - 1,  # what PyTorch takes
+        "default": 0,
+        "description": "Seeds folds and sampling.",
+    },
     "device": {
         "type": "string",
         "pattern": r"^(auto|cpu|mps|cuda(:\d+)?)$",
@@ -61,6 +67,17 @@ FIXED: dict[str, dict[str, Any]] = {
                 "enum": ["best", "last"],
                 "default": "best",
                 "description": "Which checkpoint becomes the model: the best on dev, or the last.",
+            },
+            "checkpoint_every": {
+                "type": ["integer", "null"],
+                "minimum": 1,
+                "default": 25,
+                "description": "Keep the state every so many meta-batches, for --resume; null: only when interrupted.",
+            },
+            "on_nonfinite": {
+                "enum": ["stop", "skip"],
+                "default": "stop",
+                "description": "What a loss or gradient that is not finite does: stop the run, or leave its meta-batch out.",
             },
             "save": {
                 "type": "boolean",

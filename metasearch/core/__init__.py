@@ -12,7 +12,7 @@ from metasearch.core.episode import ExampleSet, Task, Triplet, TripletExample
 from metasearch.core.index import Index
 from metasearch.core.loss import Loss, PairEmbeddings, TripletEmbeddings
 from metasearch.core.metric import Metric, PairMetric, RankingMetric
-from metasearch.core.paths import cache_dir, expand
+from metasearch.core.paths import cache_dir, expand, held
 from metasearch.core.sampler import Embed, EpisodeSampler
 
 __all__ = [
@@ -46,5 +46,6 @@ __all__ = [
     "cache_dir",
     "differentiated_twice",
     "expand",
+    "held",
     "is_differentiated_twice",
 ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from metasearch.errors import ConfigError
@@ -37,3 +39,33 @@ def cache_dir() -> Path:
     if shared and Path(shared).is_absolute():
         return Path(shared) / "metasearch"
     return Path.home() / ".cache" / "metasearch"
+
+
+@contextlib.contextmanager
+def held(folder: Path, refusal: str) -> Iterator[None]:
+    """Keep other processes that ask for it out of an existing folder.
+
+    The kernel lets go of it however the process ends, so nothing stays behind that would have to be cleaned up. On systems
+    without such locks nobody is kept out.
+
+    Args:
+        folder: to hold.
+        refusal: what the error says.
+
+    Raises:
+        ConfigError: another process holds it.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ConfigError(refusal) from error
+        yield
+    finally:
+        os.close(handle)

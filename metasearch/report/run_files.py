@@ -167,11 +167,11 @@ def read_run(path: Path) -> Run:
     results = read_versioned(file)
     main = as_object(results.get("main_score"), f"{file}: main_score")
     metric = take(main, "metric", f"{file}: main_score", "the name of a metric", is_text)
-    scores = tuple(_row(record, place) for record, place in records(results, "scores", file))
+    scores = tuple(read_row(record, place) for record, place in records(results, "scores", file))
     if not any(row.metric == metric for row in scores):
         raise DataError(f"{file}: no row of scores is of the main metric {metric}")
     degrees = {pool_of(row): row.supervision for row in scores}
-    before = (_row(record, place) for record, place in records(results, "baseline_scores", file))
+    before = (read_row(record, place) for record, place in records(results, "baseline_scores", file))
     timings = as_object(results.get("timings", {}), f"{file}: timings")
     return Run(
         path,
@@ -185,7 +185,12 @@ def read_run(path: Path) -> Run:
     )
 
 
-def _row(record: Mapping[str, Any], place: str) -> Row:
+def read_row(record: Mapping[str, Any], place: str) -> Row:
+    """A row of ``scores``; ``place`` names it in messages.
+
+    Raises:
+        DataError: a field is missing or of another type.
+    """
     return Row(
         take(record, "metric", place, "text", is_text),
         take(record, "variant", place, " or ".join(VARIANTS), lambda v: v in VARIANTS),
@@ -261,7 +266,7 @@ def read_steps(folder: Path) -> tuple[Step, ...] | None:
             record = parse_object(line, place)
             step = take(record, "step", place, "a whole number", lambda v: is_whole(v) and is_number(v))
             phase = take(record, "phase", place, "text", is_text)
-            loss = take(record, "loss", place, "a number", lambda v: type(v) in (int, float))
+            loss = take(record, "loss", place, "a number or null", lambda v: v is None or type(v) in (int, float))
             dev = record.get("dev")
             found[step] = Step(step, phase, loss if is_number(loss) else None, dev if is_number(dev) else None)
     return tuple(found[step] for step in sorted(found))

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from metasearch.errors import ConfigError
-from metasearch.evaluation import EncodedCorpus, EncodedPairs, QueryScores, top_candidates
-
-if TYPE_CHECKING:
-    import torch
+from metasearch.core import held
+from metasearch.errors import ConfigError, DataError
+from metasearch.evaluation import EncodedCorpus, EncodedPairs, QueryScores, Row, top_candidates
 
 
 class RunFolder:
@@ -66,6 +65,16 @@ class RunFolder:
         (self.path / "checkpoints").mkdir(exist_ok=True)
         (self.path / "log.jsonl").touch()
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes out.
+
+        Raises:
+            ConfigError: another process is making or going on with this run.
+        """
+        with held(self.path, f"{self.path}: another process is at work on this run; wait, or choose another folder"):
+            yield
+
     @property
     def model(self) -> Path:
         """Where the trained model is saved."""
@@ -90,26 +99,80 @@ class RunFolder:
         with (self.path / "log.jsonl").open("a", encoding="utf-8", errors="surrogatepass") as file:
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
-    def save_checkpoint(self, name: str, tensors: Mapping[str, torch.Tensor], progress: Mapping[str, Any]) -> None:
-        """Write ``checkpoints/NAME.safetensors`` and ``checkpoints/NAME.json``, each whole."""
-        from safetensors.torch import save_file
+    def keep_log_until(self, step: int) -> None:
+        """Drop from ``log.jsonl`` what came after meta-batch ``step``, and a last line that was not finished."""
+        kept = []
+        for line in (self.path / "log.jsonl").read_text(encoding="utf-8", errors="surrogatepass").splitlines():
+            try:
+                record = json.loads(line)
+            except ValueError:
+                break
+            if record.get("step", 0) <= step:
+                kept.append(line + "\n")
+        self.write_text("log.jsonl", "".join(kept))
 
-        folder = self.path / "checkpoints"
-        partial = folder / f"{name}.safetensors.partial"
-        save_file({key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}, str(partial))
-        partial.replace(folder / f"{name}.safetensors")
-        self.write_json(f"checkpoints/{name}.json", progress)
+    def save_checkpoint(self, name: str, state: Mapping[str, Any]) -> None:
+        """Write ``checkpoints/NAME.safetensors`` (see :func:`~metasearch.report.checkpoint.save_state`)."""
+        from metasearch.report.checkpoint import save_state
 
-    def load_checkpoint(self, name: str) -> dict[str, torch.Tensor]:
-        """Read ``checkpoints/NAME.safetensors``."""
-        from safetensors.torch import load_file
+        save_state(self._checkpoint(name), state)
 
-        found: dict[str, torch.Tensor] = load_file(str(self.path / "checkpoints" / f"{name}.safetensors"))
-        return found
+    def load_checkpoint(self, name: str) -> dict[str, Any]:
+        """Read ``checkpoints/NAME.safetensors``.
 
-    def drop_checkpoint(self, name: str) -> None:
-        """Remove the weights of a checkpoint (its JSON stays): ``model/`` holds them now."""
-        (self.path / "checkpoints" / f"{name}.safetensors").unlink(missing_ok=True)
+        Raises:
+            DataError: it is not there, or damaged.
+        """
+        from metasearch.report.checkpoint import load_state
+
+        return load_state(self._checkpoint(name))
+
+    def drop_checkpoints(self) -> None:
+        """Remove what only going on would need: ``model/`` holds the weights now."""
+        for file in (self.path / "checkpoints").glob("*.safetensors*"):
+            file.unlink()
+
+    def keep_state(self, step: int, state: Mapping[str, Any]) -> None:
+        """Write the state after meta-batch ``step``; the two newest are kept, in case the last turns out to be damaged."""
+        self.save_checkpoint(f"state-{step:08d}", state)
+        for old in self._states()[:-2]:
+            old.unlink()
+
+    def newest_state(self, warn: Callable[[str], None]) -> dict[str, Any] | None:
+        """The newest state that can be read; None if there is none. ``warn`` is told of each that cannot."""
+        for file in reversed(self._states()):
+            try:
+                return self.load_checkpoint(file.stem)
+            except DataError as error:
+                warn(f"{error}; going back to the checkpoint before it")
+        return None
+
+    def _checkpoint(self, name: str) -> Path:
+        return self.path / "checkpoints" / f"{name}.safetensors"
+
+    def _states(self) -> list[Path]:
+        return sorted((self.path / "checkpoints").glob("state-*.safetensors"))
+
+    def write_scores(self, before: Sequence[Row], after: Sequence[Row]) -> None:
+        """Write ``checkpoints/scores.json``: this fold is done, and need not be run again."""
+        rows = {"before": [row.to_json() for row in before], "after": [row.to_json() for row in after]}
+        self.write_json("checkpoints/scores.json", {"schema": 1, **rows})
+
+    def read_scores(self) -> tuple[list[Row], list[Row]] | None:
+        """What :meth:`write_scores` wrote; None if this fold is not done.
+
+        Raises:
+            DataError: it is damaged.
+        """
+        from metasearch.report.checked_json import read_versioned, records
+        from metasearch.report.run_files import read_row
+
+        file = self.path / "checkpoints" / "scores.json"
+        if not file.is_file():
+            return None
+        content = read_versioned(file)
+        before, after = ([read_row(record, place) for record, place in records(content, k, file)] for k in ("before", "after"))
+        return before, after
 
     def write_trec(self, encoded: EncodedCorpus, depth: int, tag: str) -> None:
         """Write ``run.trec`` (``qid Q0 docid rank score tag``) and ``qrels.trec`` of the multilingual pool.

@@ -167,6 +167,8 @@ class _Build:
         if done.count:
             self.reporter.say(f"going on: {done.count} of {self.total} texts are encoded already")
         self.clock.add("encode", done.seconds)
+        if done.count == self.total:
+            return
         documents = islice(self.read(), done.count, None)
         count = done.count
         try:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from metasearch.core import held
 from metasearch.errors import ConfigError, DataError
 from metasearch.search.documents import Document
 
@@ -46,22 +47,15 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         ConfigError: another process is building there, or the folder cannot be made.
     """
-    import fcntl
-
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder, os.O_RDONLY)
     except OSError as error:
         raise ConfigError(f"--out {folder}: cannot be made: {error.strerror or error}") from error
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the kernel lets go of it, however the process ends
-        except OSError as error:
-            raise ConfigError(f"--out {folder}: another process is building an index there; wait for it") from error
-        yield
+        with held(folder, f"--out {folder}: another process is building an index there; wait for it"):
+            yield
     finally:
-        os.close(handle)
         with contextlib.suppress(OSError):
             for path in made:
                 path.rmdir()
