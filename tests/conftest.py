@@ -16,6 +16,8 @@ SHARED = ROOT.parent / "shared"
 
 # Before anything imports them: no network, no colours, no progress bars of libraries.
 os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", NO_COLOR="1", TOKENIZERS_PARALLELISM="false")
+# Tests run in two processes (pyproject.toml), and PyTorch's threads of one would wait for those of the other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
