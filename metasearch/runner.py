@@ -24,6 +24,8 @@ from metasearch.episodes import EpisodeStream
 from metasearch.errors import ConfigError, DataError, ModelError
 from metasearch.evaluation import VARIANTS, EncodedPairs, Row, Scored, count_texts, main_score, score_corpus
 from metasearch.prepare import Clock, Parts, prepare, training_plan
+from metasearch.registry import Registered
+from metasearch.registry.loading import SHIPPED
 from metasearch.report import Reporter, RunFolder, summarise
 from metasearch.report.checked_json import as_object, dig, read_versioned, records
 from metasearch.report.embedding_map import embedding_map
@@ -522,12 +524,12 @@ def _card(parts: Parts, command: str, seen: Sequence[str], before: Sequence[Row]
         base_model=str(about.get("model", config["encoder.name"])),
         command=command,
         data_name=parts.corpus.name,
-        data_citation=parts.dataset.citation,
         data_license=parts.dataset.license,
         translated=dict(config["data.translated"] or {}) if parts.mode else {},
         translated_alone=config["data.translated_use"] == "replace",
         algorithm=config["algo.name"],
-        algorithm_citation=parts.algorithm.citation,
+        citations=[parts.encoder.citation, parts.algorithm.citation, parts.dataset.citation],
+        made_by={name: _made_by(config.components[kind]) for kind, name in (("encoder", "encoder"), ("algo", "algorithm"))},
         mode=config["mode"] or "none",
         languages=parts.corpus.languages,
         trained_on=seen,
@@ -538,6 +540,10 @@ def _card(parts: Parts, command: str, seen: Sequence[str], before: Sequence[Row]
         encoder=about,
         version=__version__,
     )
+
+
+def _made_by(item: Registered) -> str:
+    return item.name if item.provider.distribution == SHIPPED else f"{item.name} (of {item.provider})"
 
 
 def _seen_by(run_folder: Path) -> list[str]:

@@ -60,6 +60,7 @@ BROKEN = {
     "imports": "import not_there_at_all",
     "exits": "print('I am loud'); raise SystemExit(7)",
     "misspells": "from metasearch import hookimpl\n@hookimpl\ndef metasearch_register_looss():\n    return []\n",
+    "forgets": "def metasearch_register_loss():\n    return []\n",
     "nonsense": "from metasearch import hookimpl\n@hookimpl\ndef metasearch_register_loss():\n    return 5\n",
     "twice": "from metasearch import Component, hookimpl\n@hookimpl\ndef metasearch_register_loss():\n"
     "    return [Component('a', 'm:A', 's'), Component('b', 'm:B', 's', aliases=('a',))]\n",
@@ -71,7 +72,7 @@ BROKEN = {
 
 @pytest.fixture
 def plugins(tmp_path: Path) -> Path:
-    """A folder of installed plugins: seven that cannot be loaded, one that claims a shipped name."""
+    """A folder of installed plugins: eight that cannot be loaded, one that claims a shipped name."""
     folder = tmp_path / "site"
     folder.mkdir()
     for name, source in BROKEN.items():
@@ -101,10 +102,12 @@ def test_everything_else_works(tmp_path: Path, plugins: Path) -> None:
     imports = next(w for w in warnings if "metasearch-imports" in w)
     assert imports == (
         'warning: plugin metasearch-imports 1.0 (entry point "imports") could not be loaded: ModuleNotFoundError: '
-        "No module named 'not_there_at_all'. Its components are unavailable. Reinstall it, or set "
+        "No module named 'not_there_at_all'. Its components are unavailable. Mend or reinstall it, or set "
         "METASEARCH_DISABLE_PLUGINS=imports. Full trace: --verbose"
     )
     assert "SystemExit: 7" in done.stderr
+    assert "there is no hook 'metasearch_register_looss'; did you mean metasearch_register_loss" in done.stderr
+    assert "metasearch_register_loss lacks the decorator @hookimpl" in done.stderr
     assert "'a' is registered twice" in done.stderr
     quiet = run_cli(
         tmp_path, "run", "--cfg", "--quiet", PYTHONPATH=str(plugins), METASEARCH_DISABLE_PLUGINS=",".join([*BROKEN, "rival"])

@@ -26,13 +26,18 @@ class Encoder(ABC):
     a *function* ``embed(params, batch)`` that can be evaluated at parameters other than its own, for example at
     those an inner loop has reached.
 
+    Required: ``dimension``, ``device``, ``to``, ``parameters``, ``load_parameters``, ``prepare``, ``embed``, ``encode`` and
+    ``save``. Optional: ``restrict``, ``tokens``, ``similarity``, ``dropout`` and ``describe``.
+
     Class attributes:
         kind: the examples it embeds, ``"triplets"`` (question, positive, negatives) or ``"pairs"`` (two sentences).
         trainable: whether it has parameters; else it can only be scored (``algo=zero-shot``), and there is no model to save.
+        citation: how to cite the encoder, for model cards. May be empty.
     """
 
     kind: ClassVar[str] = "triplets"
     trainable: ClassVar[bool] = True
+    citation: ClassVar[str] = ""
 
     @property
     @abstractmethod
@@ -64,7 +69,7 @@ class Encoder(ABC):
 
     @abstractmethod
     def prepare(self, sets: Sequence[ExampleSet[Any]]) -> Any:
-        """Tokenise the example sets of one task, together.
+        """Do for the example sets of one task whatever does not depend on the parameters: tokenise them, as a rule, together.
 
         Returns:
             An object of the encoder's own, handed back to :meth:`restrict` and :meth:`embed`.
@@ -104,7 +109,7 @@ class Encoder(ABC):
         """Embed texts for search, without gradients.
 
         Args:
-            texts: any number of texts; each distinct text is encoded once.
+            texts: any number of texts, none included; each distinct text is encoded once.
             side: ``"query"`` or ``"candidate"``: chooses prompt and maximal length.
             batch_size: texts per forward pass.
             progress: called with the number of texts done since the last call.
@@ -136,5 +141,9 @@ class Encoder(ABC):
         """Switch dropout in :meth:`embed` on or off (off when never called)."""
 
     def describe(self) -> dict[str, Any]:
-        """What the manifest and the model card should say: model, parameters, prompts, attention, ..."""
+        """What the manifest and the model card should say, as plain values.
+
+        The card uses ``model`` (a name), ``prompts`` (``{"query": text, "candidate": text}``) and ``max_length``
+        (``{"query": tokens, "candidate": tokens}``), where they are there; anything else is for the manifest.
+        """
         return {}

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 class TripletEmbeddings:
     """Embeddings of one example set of questions with their candidates.
 
+    The first three are all that an encoder has to give. One that leaves the next three out does without in-batch negatives:
+    losses then compare an anchor with its own negatives alone. ``cached`` is what the examples bring (:class:`TripletExample`).
+
     Attributes:
         question: ``(m, d)``, one row per anchor.
         positive: ``(m, d)``.

@@ -28,6 +28,7 @@ from typing import Any
 
 import pluggy
 
+from metasearch.errors import did_you_mean
 from metasearch.registry import hookspecs
 from metasearch.registry.component import KINDS, Component, Provider
 
@@ -59,9 +60,10 @@ class Broken:
     def __str__(self) -> str:
         name = self.provider.entry_point
         asked_for = self.provider.is_file or not self.provider.version
-        way = f"Mend it, or take it out of {LOAD}." if asked_for else f"Reinstall it, or set {DISABLE}={name}."
+        way = f"Mend it, or take it out of {LOAD}." if asked_for else f"Mend or reinstall it, or set {DISABLE}={name}."
+        entry_point = "" if self.provider.is_file else f' (entry point "{name}")'
         return (
-            f'plugin {self.provider} (entry point "{name}") could not be loaded: {self.cause}. '
+            f"plugin {self.provider}{entry_point} could not be loaded: {self.cause}. "
             f"Its components are unavailable. {way} Full trace: --verbose"
         )
 
@@ -113,8 +115,9 @@ def load(source: Source) -> Loaded | Broken:
         with contextlib.redirect_stdout(sys.stderr):
             manager = pluggy.PluginManager(hookspecs.PROJECT)
             manager.add_hookspecs(hookspecs)
-            manager.register(source.load(), name=source.provider.entry_point)
-            manager.check_pending()  # a misspelt hook would otherwise silently never be called
+            module = source.load()
+            _check_hooks(module)
+            manager.register(module, name=source.provider.entry_point)
             components = tuple(_collect(manager))
     except (Exception, SystemExit) as error:  # whatever a plugin does wrong must not take the rest down
         return Broken(source.provider, f"{type(error).__name__}: {error}", traceback.format_exc())
@@ -158,7 +161,7 @@ def _of_file(file: Path) -> Source:
     try:
         version = hashlib.sha256(code.read_bytes()).hexdigest()[:12]  # so that a manifest tells two states of it apart
     except OSError:
-        version = "unreadable"
+        version = ""  # which the loader will say
 
     def import_file() -> Any:
         if name in sys.modules and getattr(sys.modules[name], "__file__", None) != str(code):
@@ -178,6 +181,18 @@ def _of_file(file: Path) -> Source:
         return module
 
     return Source(Provider(str(path), version, path.stem, is_file=True), import_file)
+
+
+def _check_hooks(module: Any) -> None:
+    """A misspelt hook, or one without its decorator, would otherwise silently never be called."""
+    known = [name for name in dir(hookspecs) if name.startswith("metasearch_")]
+    marker = f"{hookspecs.PROJECT}_impl"
+    for name in dir(module):
+        function = getattr(module, name)
+        if hasattr(function, marker) and name not in known:
+            raise AttributeError(f"there is no hook {name!r}; {did_you_mean(name, known)}known: {', '.join(known)}")
+        if name in known and callable(function) and not hasattr(function, marker):
+            raise AttributeError(f"{name} lacks the decorator @hookimpl")
 
 
 def _collect(manager: pluggy.PluginManager) -> Iterator[tuple[str, Component]]:

@@ -25,10 +25,10 @@ def model_card(
     base_model: str,
     command: str,
     data_name: str,
-    data_citation: str,
     data_license: str,
     algorithm: str,
-    algorithm_citation: str,
+    citations: Sequence[str],
+    made_by: Mapping[str, str],
     mode: str,
     languages: Sequence[str],
     trained_on: Sequence[str],
@@ -41,7 +41,26 @@ def model_card(
     encoder: Mapping[str, Any],
     version: str,
 ) -> str:
-    """Write a model card: YAML header (as model hubs read it), scores, how it was made, how to use it."""
+    """Write a model card: YAML header (as model hubs read it), scores, how it was made, how to use it.
+
+    Args:
+        base_model: what training started from.
+        command: the whole command.
+        data_name, data_license: of the data set.
+        algorithm: its name.
+        citations: how to cite encoder, algorithm and data, where there is something to cite.
+        made_by: kind -> name of the component, and its package where that is not metasearch.
+        mode: transfer mode or arrangement.
+        languages: that were scored.
+        trained_on: languages seen in training.
+        before, after: scores.
+        metric: name of the main one.
+        translated: language -> machine-translated file.
+        translated_alone: whether nothing else was trained on.
+        by_track: whether the data holds sentence pairs.
+        encoder: what the encoder says of itself (:meth:`metasearch.core.Encoder.describe`).
+        version: of metasearch.
+    """
     scores = [
         {
             "type": metric,
@@ -73,13 +92,22 @@ def model_card(
                 ],
             }
         ]
-    prompts = encoder.get("prompts", {})
-    translation = ""
+    facts = {
+        **made_by,
+        "mode": f"`{mode}`",
+        "data": f"{data_name} ({data_license})" if data_license else data_name,
+        "languages seen in training (few-shot)": ", ".join(trained_on) or "none",
+        "languages scored": ", ".join(languages),
+        "longest text": ", ".join(f"{side}: {tokens} tokens" for side, tokens in _by_side(encoder, "max_length")),
+        "prompts": ", ".join(f"{side}: `{text}`" if text else f"{side}: none" for side, text in _by_side(encoder, "prompts")),
+    }
     if translated:
         what = "machine-translated files alone" if translated_alone else "that, and machine-translated files"
-        translation = f"\n| trained on | {what}: {', '.join(f'{language} (`{path}`)' for language, path in translated.items())} |"
+        files = ", ".join(f"{language} (`{path}`)" for language, path in translated.items())
+        facts["trained on"] = f"{what}: {files}"
+    rows = "\n".join(f"| {name} | {said} |" for name, said in facts.items() if said)
     table = score_table(before, after, metric, by_track).markdown() if after else "Not scored."
-    citations = "\n".join(f"- {c}" for c in (algorithm_citation, data_citation) if c)
+    references = "\n".join(f"- {c}" for c in citations if c)
     return (
         f"""---
 {dump_yaml(header).strip()}
@@ -93,13 +121,7 @@ Made by metasearch {version} from `{base_model}` with
 
 | | |
 | --- | --- |
-| algorithm | {algorithm} |
-| mode | `{mode}` |
-| data | {data_name}{f" ({data_license})" if data_license else ""} |{translation}
-| languages seen in training (few-shot) | {", ".join(trained_on) or "none"} |
-| languages scored | {", ".join(languages)} |
-| longest text | {", ".join(f"{side}: {tokens} tokens" for side, tokens in encoder.get("max_length", {}).items())} |
-| prompts | {", ".join(f"{side}: `{prompt}`" if prompt else f"{side}: none" for side, prompt in prompts.items())} |
+{rows}
 
 ## Scores
 
@@ -116,9 +138,15 @@ model = SentenceTransformer("path/to/this/folder")
 {_USE_PAIRS if by_track else _USE_QUESTIONS}
 ```
 
-{"## References" if citations else ""}
+{"## References" if references else ""}
 
-{citations}
+{references}
 """.rstrip()
         + "\n"
     )
+
+
+def _by_side(encoder: Mapping[str, Any], key: str) -> list[tuple[str, Any]]:
+    """What an encoder says for queries and for candidates. A plugin's may say anything, which is no reason to lose its model."""
+    found = encoder.get(key)
+    return list(found.items()) if isinstance(found, Mapping) else []

@@ -84,19 +84,29 @@ def _check_similarity(encoder: Encoder) -> None:
 
 
 def _check_description(encoder: Encoder) -> None:
+    about = encoder.describe()
     try:
-        json.dumps(encoder.describe())
+        json.dumps(about)
     except TypeError as error:
         raise AssertionError(f"describe() goes into manifest.json, so it must hold plain values: {error}") from error
+    for key in ("prompts", "max_length"):
+        found = about.get(key, {})
+        demand(
+            isinstance(found, dict) and set(found) <= {QUERY, CANDIDATE},
+            f"describe()[{key!r}] is {found!r}, expected a dictionary with the keys {QUERY!r} and {CANDIDATE!r}, or no such key",
+        )
 
 
 def _check_model(encoder: Encoder) -> None:
     demand(isinstance(encoder.device, torch.device), f"device is a torch.device, found {encoder.device!r}")
     for side in (QUERY, CANDIDATE):
         done: list[int] = []
-        rows = encoder.encode(_TEXTS, side, 2, done.append)
+        try:
+            rows = encoder.encode(_TEXTS, side, 2, done.append)
+        except TypeError as error:
+            raise AssertionError(f"encode must take (texts, side, batch_size, progress): {error}") from error
         shape = (len(_TEXTS), encoder.dimension)
-        demand(rows.shape == shape, f"encode of {len(_TEXTS)} texts has shape {rows.shape}, expected {shape}")
+        demand(rows.shape == shape, f"encode of {len(_TEXTS)} texts has shape {rows.shape}, expected {shape} (texts, dimension)")
         demand(rows.dtype == np.float32, f"encode returns {rows.dtype}, expected float32")
         demand(bool(np.isfinite(rows).all()), "embeddings must be finite")
         distinct = len(set(_TEXTS))
@@ -106,13 +116,24 @@ def _check_model(encoder: Encoder) -> None:
         demand(np.array_equal(rows[0], rows[3]), "equal texts must have equal embeddings")
         demand_equal(encoder.encode(_TEXTS, side, 2), rows, 0.0, "encode must be deterministic")
         demand_equal(encoder.encode(_TEXTS[::-1], side)[::-1], rows, _ROUNDING, "rows must come in the order of the texts")
-        demand(encoder.encode([], side).shape == (0, encoder.dimension), f"encode of no texts has shape (0, {encoder.dimension})")
+        _check_no_texts(encoder, side)
+
+
+def _check_no_texts(encoder: Encoder, side: Side) -> None:
+    shape = (0, encoder.dimension)
+    try:
+        found = encoder.encode([], side)
+    except Exception as error:
+        raise AssertionError(f"encode([]) must return an array of shape {shape}: {type(error).__name__}: {error}") from error
+    demand(found.shape == shape, f"encode([]) has shape {found.shape}, expected {shape}")
 
 
 def _check_saved(encoder: Encoder) -> None:
-    """The folder is loaded by SentenceTransformer alone, from stock modules."""
+    """The folder is loaded by SentenceTransformer alone, from stock modules; it holds what training made of the parameters."""
     from sentence_transformers import SentenceTransformer
 
+    start = {name: p.detach().clone() for name, p in encoder.parameters().items()}
+    encoder.load_parameters(_shifted(start))
     with TemporaryDirectory() as folder:
         path = Path(folder) / "model"
         encoder.save(path, _CARD)
@@ -129,6 +150,7 @@ def _check_saved(encoder: Encoder) -> None:
             name = getattr(way, "__name__", "encode")
             message = f"SentenceTransformer(folder).{name} must give what encode(texts, {side!r}) gives"
             demand_equal(np.asarray(way(_TEXTS)), encoder.encode(_TEXTS, side), _ROUNDING, message)
+    encoder.load_parameters(start)
 
 
 # -- the function --------------------------------------------------------------------------------------------------------
@@ -183,7 +205,7 @@ def _check_shapes(encoder: Encoder, prepared: Any) -> None:
             tensor = getattr(found, name)
             demand(tuple(tensor.shape) == shape, f"{name} of a set of {m}: shape {tuple(tensor.shape)}, expected {shape}")
         tokens = encoder.tokens(prepared, index)
-        demand(tokens is None or tokens > 0, f"tokens() is a count or None, found {tokens!r}")
+        demand(tokens is None or (isinstance(tokens, int) and tokens > 0), f"tokens() is a count or None, found {tokens!r}")
 
 
 def _check_pool(found: TripletEmbeddings) -> None:
