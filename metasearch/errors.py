@@ -71,6 +71,10 @@ class NotFiniteError(TrainingError):
         self.updated = updated
 
 
+class LostProcessError(TrainingError):
+    """Another process of the run has ended, so that this one cannot go on."""
+
+
 def fault(error: BaseException) -> str | None:
     """Say in words what of this machine has run out, and what to do; None where the error is something else.
 

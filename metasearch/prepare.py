@@ -13,6 +13,7 @@ import torch
 from metasearch.algorithm import TrainingPlan
 from metasearch.config import Config
 from metasearch.core import AnyCorpus, Dataset, Embed, Encoder, EpisodeSampler, Loss, MetaAlgorithm, Metric, PairCorpus
+from metasearch.core.ranks import ranks
 from metasearch.dataset import Split, make_splits
 from metasearch.episodes import BaseEmbeddings, EpisodeStream, Mode, parse_mode
 from metasearch.errors import ConfigError, DataError
@@ -201,10 +202,22 @@ def usable_device(name: str) -> str:
         ConfigError: it is not there.
     """
     if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise ConfigError(f"device={name}: this PyTorch sees no CUDA device; use device=auto or device=cpu")
-    return name
+    return _own_gpu(name) if name.startswith("cuda") and ranks().world > 1 else name
+
+
+def _own_gpu(name: str) -> str:
+    """The GPU of this process: that of its number on the machine."""
+    number, there = ranks().local, torch.cuda.device_count()
+    if name != "cuda":
+        raise ConfigError(f"device={name}: each of several processes takes a GPU of its own; use device=cuda")
+    if number >= there:
+        raise ConfigError(
+            f"device=cuda: more processes on this machine than its {there} GPUs; use --nproc-per-node {there}, or device=cpu"
+        )
+    return f"cuda:{number}"
 
 
 # -- small things --------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from typing import Any
 
 from metasearch.config import compose
 from metasearch.config.files import parse_yaml
+from metasearch.core.ranks import ranks
 from metasearch.errors import ConfigError, ModelError, did_you_mean
 from metasearch.evaluation import Row
 from metasearch.registry import RUN_KINDS
@@ -268,6 +269,8 @@ def _average(values: Sequence[Value], expected: int) -> Value:
 
 
 def _write(result: ResultTable, table: Mapping[str, Any], folder: Path) -> tuple[Path, ...]:
+    if not ranks().first:
+        return ()
     folder.mkdir(parents=True, exist_ok=True)
     texts = {".csv": result.csv(), ".md": result.markdown(), ".tex": result.latex()}
     for ending, text in texts.items():

@@ -19,6 +19,7 @@ from metasearch.algorithm.interrupt import noted_interrupts
 from metasearch.config import Config, compose
 from metasearch.config.files import parse_yaml, read_yaml
 from metasearch.core import AnyCorpus, Encoder, Metric, PairCorpus, expand
+from metasearch.core.ranks import by_first, ranks
 from metasearch.dataset import Split
 from metasearch.episodes import EpisodeStream
 from metasearch.errors import ConfigError, DataError, ModelError
@@ -121,7 +122,7 @@ def run_config(config: Config, reporter: Reporter, command: str, seen: Sequence[
         seen: languages that the encoder was trained on before, where this run does not train.
     """
     clock = Clock()
-    out = expand(config["out"] or fresh_path(config["algo.name"]), "out")
+    out = ranks().from_first(lambda: expand(config["out"] or fresh_path(config["algo.name"]), "out"))
     parts = prepare(config, clock, reporter, out)
     folder = RunFolder.create(out)
     with _held(folder, reporter):
@@ -156,7 +157,7 @@ def resume(path: str | Path, reporter: Reporter | None = None) -> RunResult:
         raise ConfigError(f"--resume {path}: {there}; expected the folder of a run that has begun (a sweep: repeat its command)")
     config = compose(f"out='{folder.path}'", file=folder.path / "config.yaml")
     with _held(folder, reporter):
-        if (folder.path / "results.json").is_file():
+        if ranks().from_first((folder.path / "results.json").is_file):
             reporter.say(f"{path}: this run has ended already")
             return _ended(folder.path, config)
         clock = Clock()
@@ -177,18 +178,22 @@ def same_config(folder: Path, config: Config) -> bool:
 
 @contextmanager
 def _held(folder: RunFolder, reporter: Reporter) -> Iterator[None]:
-    """Keep other processes out of the run's folder, and say how to go on if it is interrupted."""
+    """Keep other runs' processes out of the run's folder, and say how to go on if it is interrupted."""
+    way_on = f"go on with: metasearch run --resume {shlex.quote(str(folder.path))}"
     with folder.held():
+        ranks().way_on = way_on
         try:
             yield
         except KeyboardInterrupt:
-            reporter.warn(f"interrupted; go on with: metasearch run --resume {shlex.quote(str(folder.path))}")
+            reporter.warn(f"interrupted; {way_on}")
             raise
 
 
 def _run_folds(parts: Parts, folder: RunFolder, about: dict[str, Any], seen: Sequence[str], clock: Clock) -> RunResult:
     """Train and score fold by fold, or what an earlier process left of that, and write what the run leaves behind."""
     config, mode, encoder = parts.config, parts.mode, parts.encoder
+    if len(set(ranks().gather((parts.corpus.fingerprint, about["weights"])))) > 1:
+        raise DataError("the processes of this run do not see the same data and encoder; every machine needs the same files")
     seen = sorted(mode.languages) if mode else seen
     scorer = _Scorer(config, encoder, parts.metric, parts.reporter)
     initial = {n: p.detach().clone() for n, p in encoder.parameters().items()} if len(parts.splits) > 1 else {}
@@ -197,7 +202,7 @@ def _run_folds(parts: Parts, folder: RunFolder, about: dict[str, Any], seen: Seq
     for split, streams in zip(parts.splits, parts.streams, strict=True):
         part = folder if len(parts.splits) == 1 else folder.part(f"fold-{split.fold}")
         part.open()
-        scores = part.read_scores()
+        scores = ranks().from_first(part.read_scores)
         if scores is None:
             if initial:
                 encoder.load_parameters(initial)
@@ -208,7 +213,7 @@ def _run_folds(parts: Parts, folder: RunFolder, about: dict[str, Any], seen: Seq
         rows += scores[1]
     if not mode and encoder.trainable and config["train.save"]:  # one model for all folds
         with clock("save_model"):
-            encoder.save(folder.model, _card(parts, about["command"], seen, (), rows))
+            _save(parts, folder, about["command"], seen, (), rows)
     folder.write_json("manifest.json", {**about, "encoder": encoder.describe(), "languages_seen": list(seen)})
     result = RunResult(folder.path, config, tuple(rows), tuple(before), parts.metric.primary, clock.seconds, about["data"])
     folder.write_json("results.json", result.to_json())
@@ -226,7 +231,7 @@ def _run_fold(
     clock: Clock,
 ) -> tuple[list[Row], list[Row]]:
     """Train and score one fold; its scores before and after."""
-    config, encoder = parts.config, parts.encoder
+    config = parts.config
     base: Scored | None = None
     torch.manual_seed(config["seed"])  # for each fold, so that one that is gone on with alone is the same
     if parts.mode:
@@ -243,8 +248,15 @@ def _run_fold(
     base_rows = base.rows if base else []
     if parts.mode and config["train.save"]:
         with clock("save_model"):
-            encoder.save(part.model, _card(parts, command, seen, base_rows, after.rows))
+            _save(parts, part, command, seen, base_rows, after.rows)
     return base_rows, after.rows
+
+
+@by_first
+def _save(
+    parts: Parts, folder: RunFolder, command: str, seen: Sequence[str], before: Sequence[Row], after: Sequence[Row]
+) -> None:
+    parts.encoder.save(folder.model, _card(parts, command, seen, before, after))
 
 
 def _recorded(folder: RunFolder, parts: Parts) -> dict[str, Any]:
@@ -267,7 +279,12 @@ def _recorded(folder: RunFolder, parts: Parts) -> dict[str, Any]:
             raise DataError(f"{file}: the {where} has changed since the run began; run the command again, in another folder")
     if recorded.get("weights") != now["weights"]:
         raise ModelError(f"{file}: the encoder is not the one that the run began with; run the command again, in another folder")
-    for keys in (("packages", "torch"), ("packages", "metasearch"), ("hardware", "threads"), ("hardware", "device")):
+    alike = [
+        ("packages", "torch"),
+        ("packages", "metasearch"),
+        *(("hardware", key) for key in ("threads", "processes", "device")),
+    ]
+    for keys in alike:
         was, is_now = dig(recorded, *keys), dig(now, *keys)
         if was != is_now:
             name = keys[-1]
@@ -367,10 +384,14 @@ def _train(parts: Parts, split: Split, streams: Mapping[str, EpisodeStream], sco
     algorithm.start(Learner(encoder, parts.loss))
     keep_best = config["train.keep"] == "best"
     steps = plan.steps(algorithm.meta_batch_size)
-    stopping = "stopping after this meta-batch, whose state will be kept; once more to stop at once"
-    with noted_interrupts(lambda: reporter.warn(stopping)) as interrupted, reporter.stage("training", steps) as stage:
+    alone = ranks().world == 1  # torchrun passes on a Ctrl-C that the terminal has sent already, so twice is once
+    stopping = "stopping after this meta-batch, whose state will be kept"
+    stopping += "; once more to stop at once" if alone else ", unless a process has died"
+    with noted_interrupts(lambda: reporter.warn(stopping), alone) as interrupted, reporter.stage("training", steps) as stage:
 
         def on_step(record: dict[str, Any]) -> None:
+            if not alone and record["step"] == 1 and not getattr(algorithm, "shared", False):
+                reporter.warn(f"algo={config['algo.name']} does not share tasks: every process does all of them, none is saved")
             folder.log({"fold": split.fold, **record})
             dev = f"  dev {100 * record['dev']:.1f}" if "dev" in record else ""
             loss = f"loss {record['loss']:.4f}" if record["loss"] is not None else f"left out: {record['skipped']}"
@@ -384,21 +405,25 @@ def _train(parts: Parts, split: Split, streams: Mapping[str, EpisodeStream], sco
         def on_checkpoint(progress: Progress) -> None:
             folder.keep_state(progress.step, _state(parts, progress))
 
+        def stop() -> bool:
+            return ranks().any(interrupted())
+
         score_dev = (lambda: scorer.dev(split)) if split.dev else None
-        trainer = Trainer(algorithm, streams, plan, score_dev, on_step, on_best, on_checkpoint, interrupted)
+        trainer = Trainer(algorithm, streams, plan, score_dev, on_step, on_best, on_checkpoint, stop)
         trainer.progress = _restored(parts, folder)
         stage.advance(trainer.progress.step)
         progress = trainer.run()
     if progress.skipped:
         reporter.warn(f"{progress.skipped} of {progress.step} meta-batches were left out: their loss or gradient was not finite")
     if keep_best and progress.best_step not in (-1, progress.step):
-        encoder.load_parameters(folder.load_checkpoint("best")["parameters"])
+        encoder.load_parameters(ranks().from_first(lambda: folder.load_checkpoint("best"))["parameters"])
     return progress
 
 
 def _state(parts: Parts, progress: Progress) -> dict[str, Any]:
     """All that training depends on. Tasks are functions of their number, so the step stands for the sampler."""
-    cuda = {"cuda": torch.cuda.get_rng_state_all()} if parts.encoder.device.type == "cuda" else {}
+    device = parts.encoder.device
+    cuda = {"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {}
     return {
         "progress": asdict(progress),
         "encoder": parts.encoder.parameters(),
@@ -409,13 +434,7 @@ def _state(parts: Parts, progress: Progress) -> dict[str, Any]:
 
 def _restored(parts: Parts, folder: RunFolder) -> Progress:
     """Put algorithm and encoder, which have been started, into the newest state that an earlier process kept; its progress."""
-    state = folder.newest_state(parts.reporter.warn)
-    if state is not None and parts.config["train.keep"] == "best" and state["progress"]["best_step"] != -1:
-        try:
-            folder.load_checkpoint("best")
-        except DataError as error:
-            parts.reporter.warn(f"{error}; starting from the beginning")
-            state = None
+    state = ranks().from_first(lambda: _newest(parts, folder))
     if state is None:
         folder.keep_log_until(0)
         return Progress()
@@ -425,9 +444,21 @@ def _restored(parts: Parts, folder: RunFolder) -> Progress:
     parts.algorithm.load_state_dict(state["algorithm"])
     torch.set_rng_state(state["random"]["cpu"])
     if "cuda" in state["random"]:
-        torch.cuda.set_rng_state_all(state["random"]["cuda"])
+        torch.cuda.set_rng_state(state["random"]["cuda"], parts.encoder.device)
     parts.reporter.say(f"going on after meta-batch {progress.step}")
     return progress
+
+
+def _newest(parts: Parts, folder: RunFolder) -> dict[str, Any] | None:
+    """The newest state that can be gone on from; None if there is none."""
+    state = folder.newest_state(parts.reporter.warn)
+    if state is not None and parts.config["train.keep"] == "best" and state["progress"]["best_step"] != -1:
+        try:
+            folder.load_checkpoint("best")
+        except DataError as error:
+            parts.reporter.warn(f"{error}; starting from the beginning")
+            return None
+    return state
 
 
 @dataclass
@@ -459,10 +490,11 @@ class _Scorer:
         """The main metric on the dev split: multilingual pool, or for sentence pairs the mean over tracks."""
         variants = VARIANTS if isinstance(split.dev, PairCorpus) else ("multi",)
         scored = score_corpus(self.encoder, split.dev, self.metric, variants, batch_size=self.config["eval.batch_size"])
-        score = main_score(scored.rows, self.metric.primary)
+        score = ranks().gather(main_score(scored.rows, self.metric.primary))[0]  # one machine's last digit decides for all
         return score if self.metric.higher_is_better else -score
 
 
+@by_first
 def _write_scored(folder: RunFolder, config: Config, before: Scored | None, after: Scored) -> None:
     """The files beside ``results.json`` that say how each query or pair was answered."""
     if isinstance(after.encoded, EncodedPairs):

@@ -7,14 +7,16 @@ import os
 import re
 import traceback
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from metasearch.config import Config, compose
 from metasearch.config.overrides import expand_sweep
 from metasearch.core import expand, held
+from metasearch.core.ranks import by_first, ranks
 from metasearch.episodes import parse_mode
-from metasearch.errors import ConfigError, MetasearchError, TrainingError, fault
+from metasearch.errors import ConfigError, LostProcessError, MetasearchError, TrainingError, fault
 from metasearch.report import Reporter, RunFolder
 from metasearch.report.run_files import read_run
 from metasearch.runner import can_resume, command_line, fresh_path, resume, run_config, same_config
@@ -110,7 +112,7 @@ def multirun(
         >>> outcomes = multirun("algo=fine-tune,maml", "seed=0,1", out="runs/sweep")  # doctest: +SKIP
         >>> metasearch.compare([str(o.job.folder) for o in outcomes])  # doctest: +SKIP
     """
-    folder = out or sweep_folder(words) or fresh_path("sweep")
+    folder = ranks().from_first(lambda: out or sweep_folder(words) or fresh_path("sweep"))
     jobs = sweep_jobs(expand(str(folder), "out"), expand_sweep(words), None if file is None else Path(file))
     return list(run_jobs(jobs, reporter or Reporter()))
 
@@ -127,10 +129,9 @@ def run_jobs(jobs: Sequence[Job], reporter: Reporter) -> Iterator[Outcome]:
     if not jobs:
         return
     folder = jobs[0].folder.parent
-    folder.mkdir(parents=True, exist_ok=True)
     # A second process would take our unfinished run for one that was given up.
-    with held(folder, f"{folder}: another process is making runs in it; wait, or choose another folder"):
-        finished = [job.done for job in jobs]
+    with _held(folder):
+        finished = ranks().from_first(lambda: [job.done for job in jobs])
         for number, (job, done) in enumerate(zip(jobs, finished, strict=True), 1):
             reporter.say(f"run {number} of {len(jobs)}: {job.folder.name}{' (done before)' if done else ''}")
             error = None if done else _run(job, reporter)
@@ -139,14 +140,28 @@ def run_jobs(jobs: Sequence[Job], reporter: Reporter) -> Iterator[Outcome]:
             yield Outcome(job, error)
 
 
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Make a folder of runs, and keep other sweeps out."""
+    if not ranks().first:
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with held(folder, f"{folder}: another process is making runs in it; wait, or choose another folder"):
+        yield
+
+
 def _run(job: Job, reporter: Reporter) -> MetasearchError | None:
     try:
-        if job.begun:
-            resume(job.folder, reporter)
-        else:
-            _move_aside(job.folder)
-            config = compose(*job.words, f"out='{job.folder}'", file=job.file)
-            run_config(config, reporter, command_line("run", job.words, job.file))
+        with ranks().together():
+            if ranks().from_first(lambda: job.begun):
+                resume(job.folder, reporter)
+            else:
+                _move_aside(job.folder)
+                config = compose(*job.words, f"out='{job.folder}'", file=job.file)
+                run_config(config, reporter, command_line("run", job.words, job.file))
+    except LostProcessError:  # no other run would go better
+        raise
     except MetasearchError as error:
         return error
     except Exception as error:  # out of memory, a full disk, a plugin's bug: the other runs go on
@@ -182,6 +197,7 @@ def slug(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9=._-]+", "-", text).strip("-")[:80] or "run"
 
 
+@by_first
 def _move_aside(folder: Path) -> None:
     if folder.exists() and any(folder.iterdir()):
         aside, number = folder.with_name(f"{folder.name}.unfinished"), 1

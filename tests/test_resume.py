@@ -143,7 +143,7 @@ def cut_short(model: Path, folder: Path, step: int, *more: str) -> Path:
         return trainer.progress.step == step
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("metasearch.runner.noted_interrupts", lambda told: contextlib.nullcontext(lambda: False))
+        patch.setattr("metasearch.runner.noted_interrupts", lambda *told: contextlib.nullcontext(lambda: False))
         keep = Trainer._keep
 
         def stop(self: Trainer, steps: int) -> None:

@@ -12,7 +12,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
-def noted_interrupts(on_first: Callable[[], None]) -> Iterator[Callable[[], bool]]:
+def noted_interrupts(on_first: Callable[[], None], impatient: bool = True) -> Iterator[Callable[[], bool]]:
     """Note SIGINT and SIGTERM instead of stopping at once; a second one stops at once.
 
     In the middle of an update, half of the parameters have moved: nothing that could be gone on from. Outside the main thread,
@@ -20,6 +20,7 @@ def noted_interrupts(on_first: Callable[[], None]) -> Iterator[Callable[[], bool
 
     Args:
         on_first: called when the first one comes, to tell the user.
+        impatient: whether a second one stops at once; else it is ignored.
 
     Yields:
         A function that says whether one has come.
@@ -27,10 +28,11 @@ def noted_interrupts(on_first: Callable[[], None]) -> Iterator[Callable[[], bool
     noted: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
-        if noted:
+        if noted and impatient:
             raise KeyboardInterrupt
-        noted.append(number)
-        on_first()
+        if not noted:
+            noted.append(number)
+            on_first()
 
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 import math
+import zlib
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,13 +16,15 @@ from metasearch.algorithm.adapt import Params
 from metasearch.algorithm.learner import Learner
 from metasearch.core.algorithm import MetaAlgorithm
 from metasearch.core.episode import Task
+from metasearch.core.ranks import ranks
 from metasearch.errors import ModelError, NotFiniteError
 
 
 class OuterLoop(MetaAlgorithm):
     """Base of algorithms that update theta with AdamW (eps 1e-8; no weight decay on biases and LayerNorm).
 
-    Subclasses implement :meth:`meta_gradient`, which accumulates into the parameters' ``grad``.
+    Subclasses implement :meth:`meta_gradient`, which accumulates into the parameters' ``grad``. One that goes over the tasks by
+    :meth:`own` shares them with the other processes of a run; one that goes over all of them does that in every process.
 
     Args:
         outer_lr: beta.
@@ -38,6 +41,7 @@ class OuterLoop(MetaAlgorithm):
         self.learner: Learner
         self.theta: Params
         self.optimizer: torch.optim.AdamW
+        self.shared = False
 
     @property
     def meta_batch_size(self) -> int:
@@ -45,6 +49,7 @@ class OuterLoop(MetaAlgorithm):
 
     def start(self, learner: Learner) -> None:
         self.learner = learner
+        self._seed = torch.initial_seed()
         self.theta = self.initial_theta(learner)
         self.optimizer = torch.optim.AdamW(self.parameter_groups(), lr=self.outer_lr, eps=1e-8)
 
@@ -58,14 +63,42 @@ class OuterLoop(MetaAlgorithm):
 
     @abstractmethod
     def meta_gradient(self, tasks: Sequence[Task]) -> dict[str, float]:
-        """Accumulate the gradient of the batch's outer loss; return values to log, ``"loss"`` among them."""
+        """Accumulate the gradient of the batch's outer loss; return values to log, ``"loss"`` among them.
+
+        With several processes, and tasks from :meth:`own`, both are this process's share: gradients and values are then added up
+        over the processes. So what is a mean must be divided by the size of the whole batch, ``len(tasks)``.
+        """
+
+    def own(self, tasks: Sequence[Task]) -> Iterator[Task]:
+        """The tasks of a batch that are this process's to do: all, if there is only one process; perhaps none.
+
+        Dropout is drawn by seed and task, so that it does not depend on who does the task.
+        """
+        self.shared = True
+        for task in ranks().shard(tasks):
+            if self.dropout:
+                torch.manual_seed(zlib.crc32(f"{self._seed} {task.phase} {task.index}".encode()))
+            yield task
+
+    def whole_batch(self, values: Sequence[Tensor]) -> Tensor:
+        """A scalar of each own task -> those of the whole batch, ``(b,)``, for losses that compare tasks.
+
+        Those of other processes are constants. Each process that differentiates a function of them by its own tasks' values has
+        its share of the gradient.
+        """
+        theirs = ranks().gather([value.item() for value in values])
+        like = next(iter(self.theta.values()))
+        parts = [torch.tensor(part, dtype=like.dtype, device=like.device) for part in theirs]
+        if values:
+            parts[ranks().rank] = torch.stack(list(values))
+        return torch.cat(parts)
 
     def step(self, tasks: Sequence[Task]) -> dict[str, float]:
         encoder = self.learner.encoder
         encoder.dropout(self.dropout)
         self.optimizer.zero_grad(set_to_none=True)
         try:
-            log = self.meta_gradient(tasks)
+            log = self._summed_gradient(tasks)
         except RuntimeError as error:
             if "derivative for" in str(error) and "not implemented" in str(error):
                 raise ModelError(
@@ -74,14 +107,26 @@ class OuterLoop(MetaAlgorithm):
             raise
         finally:
             encoder.dropout(False)
-        for group in self.optimizer.param_groups:
-            for parameter in group["params"]:
-                # A task touches few rows of the token table, so its gradient is sparse until here.
-                if parameter.grad is not None and parameter.grad.is_sparse:
-                    parameter.grad = parameter.grad.to_dense()
+        for parameter in self._updated():
+            # A task touches few rows of the token table, so its gradient is sparse until here.
+            if parameter.grad is not None and parameter.grad.is_sparse:
+                parameter.grad = parameter.grad.to_dense()
         self._check_finite(log, tasks)
         self.optimizer.step()
         return log
+
+    def _updated(self) -> list[Tensor]:
+        """All that the optimiser moves."""
+        return [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+
+    def _summed_gradient(self, tasks: Sequence[Task]) -> dict[str, float]:
+        """:meth:`meta_gradient` of the whole batch, whichever processes do it."""
+        log = self.meta_gradient(tasks)
+        if not self.shared or ranks().world == 1:
+            return log
+        shares = ranks().gather(log)
+        ranks().sum_gradients(self._updated())
+        return {name: sum(share[name] for share in shares) for name in log}
 
     def _check_finite(self, log: Mapping[str, float], tasks: Sequence[Task]) -> None:
         """Refuse an update that would spoil every parameter, and find the tasks that are to blame.
@@ -95,7 +140,7 @@ class OuterLoop(MetaAlgorithm):
         guilty = []
         for task in tasks if len(tasks) > 1 else ():
             self.optimizer.zero_grad(set_to_none=True)
-            if _not_finite(self.meta_gradient([task])["loss"], self.optimizer):
+            if _not_finite(self._summed_gradient([task])["loss"], self.optimizer):
                 guilty.append(task.index)
         self.optimizer.zero_grad(set_to_none=True)
         raise NotFiniteError(what, guilty or [task.index for task in tasks])

@@ -266,16 +266,20 @@ def main(arguments: list[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks a character is no reason to fail
             stream.reconfigure(errors="backslashreplace")
     try:
+        if os.environ.get("WORLD_SIZE", "1") != "1":  # set by torchrun
+            from metasearch.cli import several
+
+            several.run_together(words, app)
         app(words, prog_name="metasearch")  # ends the process itself, with 0, 2 (usage) or 130 (interrupted)
     except MetasearchError as error:
-        _explain(error)
+        explain(error)
         raise SystemExit(error.exit_code) from None
     except Exception as error:
-        _explain(error)
+        explain(error)
         raise SystemExit(EXIT_FAILED) from None
 
 
-def _explain(error: BaseException) -> None:
+def explain(error: BaseException) -> None:
     from metasearch.cli.console import told
 
     if os.environ.get("METASEARCH_VERBOSE"):

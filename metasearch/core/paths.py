@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,12 +19,18 @@ def expand(path: str, key: str) -> Path:
         key: what it was given for, for the message.
 
     Raises:
-        ConfigError: there is no such user.
+        ConfigError: there is no such user, or the name is longer than a file's can be.
     """
     try:
-        return Path(path).expanduser()
+        found = Path(path).expanduser()
     except RuntimeError as error:
         raise ConfigError(f"{key}={path}: no such user, so ~ leads nowhere") from error
+    try:
+        os.lstat(found)
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise ConfigError(f"{key}={path}: the name is too long for a file") from error
+    return found
 
 
 def cache_dir() -> Path:

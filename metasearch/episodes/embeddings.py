@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from metasearch.core import CANDIDATE, QUERY, AnyCorpus, Encoder, Side, cache_dir
+from metasearch.core.ranks import by_first, encode, ranks
 
 
 class BaseEmbeddings:
@@ -56,14 +57,10 @@ class BaseEmbeddings:
     def _load(self, side: Side) -> np.ndarray:
         file = self.folder / f"{self._key(side)}.npy"
         shape = (len(self.texts[side]), self.encoder.dimension)
-        try:
-            rows: np.ndarray = np.load(file, allow_pickle=False)
-            if rows.shape == shape and rows.dtype == np.float32:
-                return rows
-        except (OSError, ValueError, EOFError):  # not there, or damaged: then it is made again
-            pass
-        rows = self.encoder.encode(self.texts[side], side, self.batch_size, self.progress)
-        _keep(file, rows)
+        rows = ranks().from_first(lambda: _kept(file, shape))
+        if rows is None:
+            rows = encode(self.encoder, self.texts[side], side, self.batch_size, self.progress)
+            _keep(file, rows)
         return rows
 
     def _key(self, side: Side) -> str:
@@ -87,6 +84,16 @@ class BaseEmbeddings:
         return digest.digest()
 
 
+def _kept(file: Path, shape: tuple[int, int]) -> np.ndarray | None:
+    """What an earlier process has kept; None if it is not there, or damaged: then it is made again."""
+    try:
+        rows: np.ndarray = np.load(file, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return rows if rows.shape == shape and rows.dtype == np.float32 else None
+
+
+@by_first
 def _keep(file: Path, rows: np.ndarray) -> None:
     """Write beside and rename. A cache that cannot be written costs time, nothing else."""
     partial = file.with_name(f"{file.name}.{os.getpid()}.partial")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from metasearch.core import CANDIDATE, QUERY, Corpus, Encoder, RankingMetric
+from metasearch.core.ranks import encode
 from metasearch.evaluation.ranking import chunks, rank_relevant
 
 VARIANTS = ("multi", "bi", "mono")
@@ -123,9 +124,9 @@ def encode_corpus(
         return EncodedCorpus(corpus, no_rows[0], question_index, no_rows[1], candidate_index, similarity, alone)
     return EncodedCorpus(
         corpus,
-        encoder.encode(list(questions), QUERY, batch_size, progress),
+        encode(encoder, list(questions), QUERY, batch_size, progress),
         question_index,
-        encoder.encode(list(candidates), CANDIDATE, batch_size, progress),
+        encode(encoder, list(candidates), CANDIDATE, batch_size, progress),
         candidate_index,
     )
 

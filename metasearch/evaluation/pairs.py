@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from metasearch.core import QUERY, Encoder, PairCorpus, PairMetric
+from metasearch.core.ranks import encode
 from metasearch.evaluation.evaluate import VARIANTS, Row
 
 
@@ -32,7 +33,7 @@ def encode_pairs(
 ) -> EncodedPairs:
     """Embed all sentences, each distinct one once, both sides as queries: the search is symmetric."""
     sentences = {text: i for i, text in enumerate(dict.fromkeys(t for p in corpus.pairs for t in (p.first, p.second)))}
-    rows = encoder.encode(list(sentences), QUERY, batch_size, progress)
+    rows = encode(encoder, list(sentences), QUERY, batch_size, progress)
     first = rows[[sentences[p.first] for p in corpus.pairs]]
     second = rows[[sentences[p.second] for p in corpus.pairs]]
     return EncodedPairs(corpus, first, second)

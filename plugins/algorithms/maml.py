@@ -31,7 +31,7 @@ class MAML(InnerLoop):
 
     def meta_gradient(self, tasks: Sequence[Task]) -> dict[str, float]:
         total = 0.0
-        for task in tasks:
+        for task in self.own(tasks):
             f = self.open(task)
             theta_j = self.adapt(f, SUPPORT, f.restrict(self.theta), self.inner_steps)
             loss = f.loss(theta_j, QUERY)

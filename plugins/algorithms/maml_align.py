@@ -111,7 +111,7 @@ class MAMLAlign(InnerLoop):
         log = {"loss": 0.0, "task_loss": 0.0, "kd_loss": 0.0, "teacher_loss": 0.0, "student_loss": 0.0}
         losses_on_y: list[tuple[Tensor, Tensor]] = []
         waiting = torch.zeros((), device=self.learner.encoder.device)
-        for task in tasks:
+        for task in self.own(tasks):
             f = self.open(task)
             # Line 6, INNER_LOOP(T_{X->Y}, theta, alpha, n), and line 7, INNER_LOOP(T_{Y->Z}, theta', alpha, n').
             theta_j = self.adapt(f, X, f.restrict(self.theta), self.inner_steps)
@@ -129,11 +129,12 @@ class MAMLAlign(InnerLoop):
             else:  # line 9 needs the losses of the whole batch
                 losses_on_y.append((loss_y, f.criterion(student_y)))
                 waiting = waiting + task_loss
-        if losses_on_y:
-            teacher, student = (torch.stack(column) for column in zip(*losses_on_y, strict=True))
+        if self.distill in BATCH_DISTILL:
+            teacher, student = (self.whole_batch([losses[role] for losses in losses_on_y]) for role in (0, 1))
             kd_loss = BATCH_DISTILL[self.distill](teacher.detach() if self.detach_teacher else teacher, student)
-            (waiting + self.kd_weight * kd_loss).backward()  # line 10
-            log["kd_loss"] = kd_loss.item()
+            if losses_on_y:
+                (waiting + self.kd_weight * kd_loss).backward()  # line 10
+            log["kd_loss"] = kd_loss.item() * (len(losses_on_y) / len(tasks))
         log["loss"] = log["task_loss"] + self.kd_weight * log["kd_loss"]
         return {name: value / len(tasks) for name, value in log.items()}
 

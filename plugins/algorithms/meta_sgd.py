@@ -82,9 +82,9 @@ class MetaSGD(MAML):
         # As theta itself, so that of the token table's rates only the rows that the task uses take part.
         return self.alpha if self.per_tensor else f.restrict(self.alpha)
 
-    def meta_gradient(self, tasks: Sequence[Task]) -> dict[str, float]:
-        log = super().meta_gradient(tasks)
-        return {**log, "mean_inner_lr": torch.stack([rate.detach().mean() for rate in self.alpha.values()]).mean().item()}
+    def step(self, tasks: Sequence[Task]) -> dict[str, float]:
+        mean = torch.stack([rate.detach().mean() for rate in self.alpha.values()]).mean().item()
+        return {**super().step(tasks), "mean_inner_lr": mean}
 
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "alpha": {n: rate.detach() for n, rate in self.alpha.items()}}
