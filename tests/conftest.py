@@ -29,6 +29,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="slow; set RUN_SLOW=1 to run it"))
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many inputs each parser was fuzzed with, and for how long (tests/test_fuzz.py)."""
+    reports = [report for reports in terminalreporter.stats.values() for report in reports]
+    fuzzed = {r.location[2]: value for r in reports for key, value in getattr(r, "user_properties", ()) if key == "fuzzed"}
+    if fuzzed:
+        terminalreporter.section("fuzzing")
+        for name, (count, seconds) in fuzzed.items():
+            terminalreporter.write_line(f"{count:>8,} inputs in {seconds:5.1f} s  {name}")
+        count, seconds = (sum(values) for values in zip(*fuzzed.values(), strict=True))
+        terminalreporter.write_line(f"{count:>8,} inputs in {seconds:5.1f} s  together")
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder with real data, beside the checkout; tests that need it skip without."""

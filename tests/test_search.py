@@ -31,6 +31,7 @@ from metasearch.search.info import read_info
 from metasearch.search.recall import recall
 from metasearch_plugins.datasets.mini import Mini
 from metasearch_plugins.encoders.triplet import TripletEncoder
+from metasearch_plugins.indexes.flat import Flat
 from tests.conftest import ROOT, Cli
 from tests.tiny import make_tiny_model, tiny_corpus
 
@@ -337,6 +338,25 @@ def test_a_killed_build_goes_on_and_ends_the_same(
 
 def test_going_on_with_another_index_is_fine(begun: Path, tiny_model: Path, table: Path) -> None:
     assert build_index(str(tiny_model), str(table), str(begun), "index=hnsw", "eval.batch_size=8").index["name"] == "hnsw"
+
+
+def test_what_fails_after_encoding_need_not_be_encoded_again(
+    tiny_model: Path, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Any, file: Path) -> None:
+        raise DataError(f"{file}: no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Flat, "save", full)
+        with pytest.raises(DataError, match="no space left"):
+            build_index(str(tiny_model), str(table), str(tmp_path / "index"))
+    encoded: list[int] = []
+    plain = TripletEncoder.encode
+    monkeypatch.setattr(
+        TripletEncoder, "encode", lambda self, texts, *more: encoded.append(len(texts)) or plain(self, texts, *more)
+    )
+    assert build_index(str(tiny_model), str(table), str(tmp_path / "index")).count == 300
+    assert [n for n in encoded if n > 4] == [200]  # the queries for recall
 
 
 def test_going_on_with_another_corpus_is_refused(begun: Path, tiny_model: Path, table: Path, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table as RichTable
+from rich.text import Text
 
 from metasearch.report.progress import Reporter, Stage
 from metasearch.report.summary import Table
@@ -28,17 +29,28 @@ from metasearch.report.summary import Table
 _PLAIN_EVERY = 10.0  # seconds between lines of a stage when standard error is no terminal
 # C0, delete and C1; line and paragraph separators; embeddings, overrides and isolates of direction; halves of surrogate pairs.
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_LONGEST = 4000  # characters of a line of a message: what is wrong with ten megabytes is said in less
+
+
+class _Console(Console):
+    """Takes every text for what it is, not for markup, and shows it with :func:`told`: lines, cells and titles alike."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(highlight=False, markup=False, emoji=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(told(text), **options)
 
 
 def out() -> Console:
     """Standard output; honours NO_COLOR, and is wide enough not to cut tables when it is no terminal."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=200)
+    console = _Console()
+    return console if console.is_terminal else _Console(width=200)
 
 
 def print_json(content: Mapping[str, Any] | list[Any]) -> None:
     """The only thing on standard output with ``--json``."""
-    print(json.dumps(content, indent=2, ensure_ascii=False))
+    print(told(json.dumps(content, indent=2, ensure_ascii=False), longest=None))
 
 
 def print_table(table: Table) -> None:
@@ -64,14 +76,30 @@ def printable(text: str) -> str:
     return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
+def told(text: str, longest: int | None = _LONGEST) -> str:
+    """A message, or a part of one, for a terminal: each line :func:`printable`, and without its middle if it is too long."""
+    lines = map(printable, text.split("\n"))
+    return "\n".join(line if longest is None or len(line) <= longest else _cut(line, longest) for line in lines)
+
+
+def _cut(line: str, longest: int) -> str:
+    half = longest // 2
+    return f"{line[:half]} ... ({len(line) - 2 * half} characters) ... {line[-half:]}"
+
+
+def warn(text: str) -> None:
+    """A warning, on standard error."""
+    print(told(f"warning: {text}"), file=sys.stderr, flush=True)
+
+
 class LineReporter(Reporter):
     """Plain lines on standard error, at most one per ten seconds and stage."""
 
     def say(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        print(told(text), file=sys.stderr, flush=True)
 
     def warn(self, text: str) -> None:
-        self.say(f"warning: {text}")
+        warn(text)
 
     @contextmanager
     def stage(self, title: str, total: int) -> Iterator[Stage]:
@@ -100,26 +128,26 @@ class QuietReporter(Reporter):
     """Warnings only."""
 
     def warn(self, text: str) -> None:
-        print(f"warning: {text}", file=sys.stderr, flush=True)
+        warn(text)
 
 
 class BarReporter(Reporter):
     """A progress bar per stage on a terminal."""
 
     def __init__(self) -> None:
-        self.console = Console(stderr=True, highlight=False)
+        self.console = _Console(stderr=True)
 
     def say(self, text: str) -> None:
-        self.console.print(text, markup=False)
+        self.console.print(text)
 
     def warn(self, text: str) -> None:
-        self.console.print(f"warning: {text}", style="yellow", markup=False)
+        self.console.print(f"warning: {text}", style="yellow")
 
     @contextmanager
     def stage(self, title: str, total: int) -> Iterator[Stage]:
         columns = (
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeRemainingColumn(elapsed_when_finished=True),

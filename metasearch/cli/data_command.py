@@ -15,7 +15,7 @@ _SHOWN = 20
 
 
 def describe(path: str, as_json: bool) -> None:
-    corpus = make_dataset(path, console.QuietReporter().warn).load()
+    corpus = make_dataset(path, console.warn).load()
     found = findings(corpus)
     content = description(corpus, found)
     if as_json:
@@ -55,7 +55,7 @@ def _show_findings(counts: Mapping[str, int], found: Sequence[Finding]) -> None:
 
 
 def _say(line: str) -> None:
-    console.out().print(line, markup=False, soft_wrap=True)
+    console.out().print(line, soft_wrap=True)
 
 
 def _show_languages(content: dict[str, Any]) -> None:

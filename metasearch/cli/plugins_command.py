@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from metasearch.cli import console
@@ -70,7 +69,7 @@ def _show_list(records: list[dict[str, Any]], broken: list[dict[str, Any]]) -> N
         table.add_row("", record["entry_point"], record["summary"], f"{record['distribution']} {record['version']}", "broken")
     console.out().print(table)
     for warning in warnings_of_broken(registry):
-        print(f"warning: {warning}", file=sys.stderr)
+        console.warn(warning)
 
 
 def show_component(kind: str, name: str, as_json: bool) -> None:

@@ -11,4 +11,4 @@ from metasearch.report.page import write_report
 
 def report(runs: Sequence[str], out: Path | None) -> None:
     file = write_report(runs, out)
-    console.out().print(f"report      {file}", markup=False, soft_wrap=True)
+    console.out().print(f"report      {file}", soft_wrap=True)

@@ -25,7 +25,7 @@ def run(words: list[str], file: Path | None, cfg: bool, as_json: bool, quiet: bo
     if config["mode"] is not None:
         parse_mode(config["mode"], config.kind)
     if cfg:
-        sys.stdout.write(config.to_yaml())
+        sys.stdout.write(console.told(config.to_yaml(), longest=None))
         for warning in warnings_of_broken(registry):
             console.warn(warning)
         if not quiet:
@@ -66,7 +66,7 @@ def _tell_cost(config: Config) -> None:
 def sweep(words: list[str], file: Path | None, cfg: bool, as_json: bool, quiet: bool) -> None:
     if cfg:
         for one in expand_sweep(words):
-            sys.stdout.write(f"# {' '.join(one)}\n{compose(*one, file=file).to_yaml()}---\n")
+            sys.stdout.write(console.told(f"# {' '.join(one)}\n{compose(*one, file=file).to_yaml()}---\n", longest=None))
         return
 
     from metasearch.report.compare import run_table

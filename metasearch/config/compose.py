@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -26,6 +27,7 @@ from metasearch.registry.loading import SHIPPED
 
 _ORDER = ("preset", *RUN_KINDS, "mode", "train", "valid", "eval", "seed", "device", "precision", "out")
 _TYPES = {"object": "a group of keys", "array": "a list", "null": "null", "integer": "a whole number", "string": "text"}
+_NO_TEXT = re.compile(r"[\x00\ud800-\udfff]")  # no path has the one, no file the others
 COMMAND_LINE = "the command line"
 
 
@@ -327,17 +329,37 @@ def validate(nested: Mapping[str, Any], schema: Mapping[str, Any], origins: Mapp
     messages: list[str] = []
     for error in sorted(validator.iter_errors(nested), key=lambda e: [str(part) for part in e.absolute_path]):
         path = [part for part in error.absolute_path if isinstance(part, str)]
-        key = ".".join(path)
-        origin = next((origins[k] for k in (key, ".".join(path[:2])) if k in origins), "the defaults")
         place: Any = schema
         for part in path:
             place = place.get("properties", {}).get(part) or place.get("additionalProperties") or place
         messages.append(
-            f"{key}={spoken(_at(nested, path))} (from {origin}): "
+            f"{'.'.join(path)}={spoken(_at(nested, path))} (from {_origin(path, origins)}): "
             f"expected {allowed(place)}. {place.get('description', '')}".rstrip()
         )
+    for path, text in _texts(nested, []):
+        if _NO_TEXT.search(text):
+            messages.append(
+                f"{'.'.join(path)}={text} (from {_origin(path, origins)}): holds a NUL or half a surrogate pair: no text"
+            )
     if messages:
         raise ConfigError("\n".join(dict.fromkeys(messages)))
+
+
+def _origin(path: list[str], origins: Mapping[str, str]) -> str:
+    return next((origins[k] for k in (".".join(path), ".".join(path[:2])) if k in origins), "the defaults")
+
+
+def _texts(value: Any, path: list[str]) -> Iterator[tuple[list[str], str]]:
+    """Every text in a value, those of keys included, with the keys that lead to it."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for key, inside in value.items():
+            yield path, key
+            yield from _texts(inside, [*path, key])
+    elif isinstance(value, list):
+        for inside in value:
+            yield from _texts(inside, path)
 
 
 def _at(nested: Any, path: list[str]) -> Any:

@@ -8,7 +8,10 @@ from typing import Any
 
 import yaml
 
+from metasearch.config.values import DEEPEST
 from metasearch.errors import ConfigError
+
+_LARGEST = 2**20  # bytes; parsing ten megabytes takes long, to find that they are no configuration
 
 
 class _Loader(yaml.SafeLoader):
@@ -16,12 +19,18 @@ class _Loader(yaml.SafeLoader):
 
     yaml_implicit_resolvers = {}  # noqa: RUF012 (PyYAML wants it so: its own resolvers are replaced)
 
+    depth = 0
+
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        """A node; no alias, which may stand for itself, or for a billion others."""
+        """A node; no alias, which may stand for itself, or for a billion others, and none that is too deep inside others."""
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
         if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()
             raise yaml.composer.ComposerError(None, None, f"*{event.anchor}: no aliases; write it out", event.start_mark)
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise yaml.composer.ComposerError(None, None, f"nested more than {DEEPEST} deep", event.start_mark)
         found: yaml.Node | None = super().compose_node(parent, index)
+        self.depth -= 1
         return found
 
 
@@ -60,15 +69,20 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """Read a configuration file.
 
     Raises:
-        ConfigError: the file is missing, is not UTF-8, is not YAML, or holds something else than ``key: value``; the
-            message names file and line.
+        ConfigError: the file is missing, has more than a megabyte, is not UTF-8, is not YAML, or holds something else than
+            ``key: value``; the message names file and line.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 text (byte {error.start})") from error
+        with path.open("rb") as file:
+            raw = file.read(_LARGEST + 1)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if len(raw) > _LARGEST:
+        raise ConfigError(f"{path}: more than {_LARGEST} bytes; no configuration is that long")
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 text (byte {error.start})") from error
     return parse_yaml(text, str(path))
 
 

@@ -10,8 +10,9 @@ from typing import Any
 
 from metasearch.errors import ConfigError
 
-_INT = re.compile(r"[+-]?\d+\Z")
-_FLOAT = re.compile(r"[+-]?(\d+\.\d*|\.\d+|\d+)([eE][+-]?\d+)?\Z")
+_INT = re.compile(r"[+-]?[0-9]+\Z")
+_FLOAT = re.compile(r"[+-]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)([eE][+-]?[0-9]+)?\Z")
+DEEPEST = 20  # brackets inside each other; no setting has more than two
 _WORDS = {"null": None, "true": True, "false": False}
 _OPEN = {"[": "]", "{": "}", "(": ")"}
 
@@ -24,7 +25,8 @@ def parse_value(text: str) -> Any:
         (0.001, ['ar', 'de'], None, 'el_{ar,el}')
 
     Raises:
-        ConfigError: brackets or quotes are not closed.
+        ConfigError: brackets or quotes are not closed, or brackets stand too deep inside each other, or a number has thousands
+            of digits.
     """
     text = text.strip()
     if len(text) >= 2 and text[0] == text[-1] and text[0] in "\"'":
@@ -39,7 +41,10 @@ def parse_value(text: str) -> Any:
     if text.lower() in _WORDS:
         return _WORDS[text.lower()]
     if _INT.match(text):
-        return int(text)
+        try:
+            return int(text)
+        except ValueError as error:  # thousands of digits
+            raise ConfigError(f"value {text[:20]}...: a number of {len(text)} digits") from error
     if _FLOAT.match(text):
         return float(text)
     return text
@@ -49,7 +54,7 @@ def split_top(text: str, separator: str, most: int = -1) -> list[str]:
     """Split at separators that stand outside brackets and quotes; no empty list for an empty text.
 
     Raises:
-        ConfigError: brackets or quotes are not closed.
+        ConfigError: brackets or quotes are not closed, or brackets stand too deep inside each other.
     """
     parts: list[str] = []
     closing: list[str] = []
@@ -62,6 +67,8 @@ def split_top(text: str, separator: str, most: int = -1) -> list[str]:
             quote = char
         elif char in _OPEN:
             closing.append(_OPEN[char])
+            if len(closing) > DEEPEST:
+                raise ConfigError(f"value {text!r}: more than {DEEPEST} brackets inside each other")
         elif char in _OPEN.values():
             if not closing or closing.pop() != char:
                 raise ConfigError(f"value {text!r}: {char!r} at character {i + 1} closes nothing")

@@ -31,11 +31,14 @@ def read_text(file: Path) -> str:
     """A whole UTF-8 file, line ends as they are, without a byte order mark.
 
     Raises:
-        DataError: it cannot be read or is not UTF-8.
+        DataError: it cannot be read, is not UTF-8, or holds a NUL.
     """
     try:
-        return file.read_bytes().decode("utf-8-sig")
+        text = file.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{file}: not UTF-8 text (byte {error.start})") from error
     except OSError as error:
         raise DataError(f"{file}: cannot be read: {error.strerror or error}") from error
+    if "\0" in text:
+        raise DataError(f"{file}:{text[: text.index(chr(0))].count(chr(10)) + 1}: a NUL, which no text holds")
+    return text

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from metasearch import Dataset
 from metasearch.core import PairCorpus, Problem, SentencePair
+from metasearch.dataset.tables import is_blank
 from metasearch.errors import DataError
 from metasearch_plugins.datasets.files import folder_of, read_text
 from metasearch_plugins.datasets.stsb import MOST_POINTS, chosen_languages, points_of, translated_pairs
@@ -64,6 +65,8 @@ class STS2017(Dataset):
             if other != file:
                 raise DataError(f"{file}: {'-'.join(languages)} is in {other} already; one file for each pair of languages")
             pairs += _read_track(file, languages, f"{match['track']}.{match['first']}-{match['second']}", problems)
+        if not pairs and problems:
+            raise DataError(f"{problems[0]}; no pair is left")
         if not pairs:
             raise DataError(f"data.languages={self.languages}: {folder} has no track of these languages alone")
         return PairCorpus(self.name, tuple(pairs), tuple(problems))
@@ -89,7 +92,7 @@ def _read_track(file: Path, languages: tuple[str, str], track: str, problems: li
             fields.reverse()
         if number > len(scores):
             problems.append(Problem(str(file), number, f"pair {number}", "has no gold score", skipped=True))
-        elif not (fields[0].strip() and fields[1].strip()):
+        elif any(map(is_blank, fields)):
             problems.append(Problem(str(file), number, f"pair {number}", "empty sentence", skipped=True))
         else:
             score = scores[number - 1] / MOST_POINTS

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from metasearch import Dataset
 from metasearch.core import PairCorpus, Problem, SentencePair, expand
+from metasearch.dataset.tables import is_blank
 from metasearch.errors import DataError, did_you_mean
 from metasearch_plugins.datasets.files import folder_of, read_text
 
@@ -118,7 +119,7 @@ def parallel_pairs(files: Mapping[str, Path], prefix: str, problems: list[Proble
     left_out = set()
     for language in languages:
         for number, row in enumerate(rows[language]):
-            if not (row.first.strip() and row.second.strip()):
+            if is_blank(row.first) or is_blank(row.second):
                 problems.append(Problem(str(files[language]), row.line, f"row {number + 1}", "empty sentence", skipped=True))
                 left_out.add(number)
     return [

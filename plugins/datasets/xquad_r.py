@@ -10,6 +10,7 @@ from typing import Any
 
 from metasearch import Corpus, Dataset
 from metasearch.core import Candidate, Problem, Question, expand
+from metasearch.dataset.tables import is_blank
 from metasearch.errors import DataError, did_you_mean
 from metasearch_plugins.datasets.files import folder_of, read_text
 
@@ -92,6 +93,8 @@ class _Reader:
         self.groups: dict[str, tuple[str, str]] = {}  # question id -> (group, file)
 
     def corpus(self, name: str) -> Corpus:
+        if not self.questions:  # files without any are refused, so there are problems
+            raise DataError(f"{next(p for p in self.problems if p.skipped)}; no question is left")
         relevant = {question_id: frozenset(ids) for question_id, ids in self.relevant.items()}
         return Corpus(name, tuple(self.questions), tuple(self.candidates), relevant, tuple(self.problems))
 
@@ -105,6 +108,8 @@ class _Reader:
             raise DataError(f"{file}:{error.lineno}: not valid JSON: {error.msg} (column {error.colno})") from error
         except RecursionError as error:
             raise DataError(f"{file}: not valid JSON: nested too deeply") from error
+        except ValueError as error:  # a number of thousands of digits
+            raise DataError(f"{file}: not valid JSON: {error}") from error
         seen: set[str] = set()
         for where, article in self._list(content, "", "data"):
             group = self.prefix + where.removeprefix("data[").removesuffix("]").zfill(3)
@@ -125,8 +130,10 @@ class _Reader:
             self._check_text(sentence, place)
             if not (isinstance(span, list) and len(span) == 2 and all(_is_int(x) for x in span) and 0 <= span[0] <= span[1]):
                 raise self._error(f"{where}.sentence_breaks[{i}]", f"expected [start, end], found {json.dumps(span)[:60]}")
+            if span[1] > len(context):
+                raise self._error(f"{where}.sentence_breaks[{i}]", f"ends at {span[1]}, but the context at {len(context)}")
             spans.append((span[0], span[1]))
-            if not sentence.strip():
+            if is_blank(sentence):
                 self._problem(sentence, place, "empty sentence", skipped=True)
                 continue
             if sentence != context[span[0] : span[1]]:
@@ -175,8 +182,8 @@ class _Reader:
         start = answer.get("answer_start") if isinstance(answer, dict) else None
         if not _is_int(start) or start is None:
             raise self._error(f"{place}.answer_start", f"expected a whole number, found {_kind(start)}")
-        inside = [i for i, (begin, end) in enumerate(spans) if begin <= start < end and sentences[i].strip()]
-        if not text.strip():
+        inside = [i for i, (begin, end) in enumerate(spans) if begin <= start < end and not is_blank(sentences[i])]
+        if is_blank(text):
             self._problem(question_id, where, "empty question", skipped=True)
             return
         if not inside:
@@ -210,6 +217,8 @@ class _Reader:
             found.encode("utf-8")
         except UnicodeEncodeError as error:
             raise self._error(where, f"half a surrogate pair at character {error.start}: no valid Unicode text") from error
+        if "\0" in found:
+            raise self._error(where, f"a NUL at character {found.index(chr(0))}, which no text holds")
         return found
 
     def _field(self, holder: Any, where: str, key: str) -> Any:

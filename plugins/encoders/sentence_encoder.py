@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from metasearch import Encoder
 from metasearch.core import CANDIDATE, QUERY, Side, expand, is_differentiated_twice
-from metasearch.errors import ConfigError, ModelError
+from metasearch.errors import ConfigError, DataError, ModelError
+from metasearch.report.checked_json import as_object, brief, is_text, read_text, take
 from metasearch_plugins.encoders import builtin_e5
 
 if TYPE_CHECKING:
@@ -286,8 +288,12 @@ def load_sentence_transformer(name: str) -> SentenceTransformer:
     Where the similarity is the cosine but the modules do not normalise, a Normalize module is added, so that a dot product is
     the similarity everywhere (also in the saved model).
 
+    No code of the model's is run: classes come from sentence-transformers and Transformers alone, and weights that are a pickle
+    are loaded only if they hold nothing but tensors.
+
     Raises:
         ModelError: it cannot be loaded.
+        DataError: its ``modules.json`` is broken, names a class of another package, or a folder outside the model's.
     """
     source = name
     if name.startswith(BUILTIN):
@@ -302,6 +308,8 @@ def load_sentence_transformer(name: str) -> SentenceTransformer:
     if not local and (source.startswith((".", "/", "~")) or source.count("/") > 1):
         raise ModelError(f"encoder.model={name}: no such folder")
 
+    if local:
+        _check_modules(folder / "modules.json")
     only_cache = local or not _hub_has(name, source)
 
     import transformers
@@ -313,12 +321,15 @@ def load_sentence_transformer(name: str) -> SentenceTransformer:
     transformers.utils.logging.set_verbosity_error()  # the load report of unused heads is no news to a user
     try:
         model = SentenceTransformer(
-            str(folder) if local else source, device="cpu", local_files_only=only_cache, trust_remote_code=False
+            str(folder) if local else source,
+            device="cpu",
+            local_files_only=only_cache,
+            trust_remote_code=False,
+            model_kwargs={"weights_only": True},  # or a model's own settings could ask for a pickle to be run
         )
     except Exception as error:  # every loader below raises its own kind
-        cause = " ".join(str(error).split())[:300]
         hint = f"{'the folder' if local else 'what the model hub has'} is not a model that SentenceTransformer loads"
-        raise ModelError(f"encoder.model={name}: {hint} ({type(error).__name__}: {cause})") from error
+        raise ModelError(f"encoder.model={name}: {hint} ({_cause(error, folder if local else None)})") from error
     finally:
         transformers.utils.logging.set_verbosity(before)
     if source == builtin_e5.HUB_NAME:
@@ -327,6 +338,52 @@ def load_sentence_transformer(name: str) -> SentenceTransformer:
     if (model.similarity_fn_name or "cosine") == "cosine" and not isinstance(model[-1], Normalize):
         model.append(Normalize())
     return model.float()
+
+
+def _check_modules(file: Path) -> None:
+    """Refuse a ``modules.json`` that names code or files of others; a folder without one is a plain transformer."""
+    if not file.is_file():
+        return
+    try:
+        modules = json.loads(read_text(file))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{file}: not JSON: {error}") from error
+    if not isinstance(modules, list) or not modules:
+        raise DataError(f"{file}: holds {brief(modules)}, expected a list of modules")
+    for i, record in enumerate(modules):
+        place = f"{file}: [{i}]"
+        ours = "a class of sentence_transformers, because a model's own code is not run"
+        take(as_object(record, place), "type", place, ours, lambda v: is_text(v) and v.startswith("sentence_transformers."))
+        take(record, "path", place, "a folder in the model's", lambda v: is_text(v) and _stays_inside(v))
+
+
+def _stays_inside(path: str) -> bool:
+    return not PurePath(path).is_absolute() and ".." not in PurePath(path).parts
+
+
+def _cause(error: Exception, folder: Path | None) -> str:
+    """Why a model could not be loaded: the file that is at fault, where one can be found."""
+    if isinstance(error, pickle.UnpicklingError):
+        files = ", ".join(file.name for file in sorted(folder.glob("*.bin"))) if folder else "its weights"
+        return f"{files}: a pickle that holds more than tensors could run code, and is not loaded; save it as model.safetensors"
+    said = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    return (_damage(folder) if folder else None) or said
+
+
+def _damage(folder: Path) -> str | None:
+    """The first file of a folder that is not what its extension says; None if there is none."""
+    from safetensors import SafetensorError, safe_open
+
+    for file in sorted(folder.rglob("*")):
+        try:
+            if file.suffix == ".json":
+                json.loads(file.read_bytes())
+            elif file.suffix == ".safetensors":
+                with safe_open(str(file), "pt"):
+                    pass
+        except (ValueError, RecursionError, SafetensorError, OSError) as error:
+            return f"{file}: damaged: {error}"
+    return None
 
 
 def _hub_has(name: str, source: str) -> bool:
