@@ -63,7 +63,7 @@ class ImplicitMAML(InnerLoop):
 
     def meta_gradient(self, tasks: Sequence[Task]) -> dict[str, float]:
         total = 0.0
-        for task in tasks:
+        for task in self.own(tasks):
             f = self.open(task)
             theta = f.restrict(self.theta)
             phi = self.solve(f, theta)
