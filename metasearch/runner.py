@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,7 +27,7 @@ from metasearch.prepare import Clock, Parts, prepare, training_plan
 from metasearch.registry import Registered
 from metasearch.registry.loading import SHIPPED
 from metasearch.report import Reporter, RunFolder, summarise
-from metasearch.report.checked_json import as_object, dig, read_versioned, records
+from metasearch.report.checked_json import as_object, brief, dig, is_texts, read_versioned, records
 from metasearch.report.embedding_map import embedding_map
 from metasearch.report.manifest import manifest
 from metasearch.report.model_card import model_card
@@ -351,7 +350,8 @@ def _evaluation_config(
         config = compose("algo=zero-shot", model, *words, file=file, defaults={"data.fold": "none"})
     else:
         recorded = run_folder / "config.yaml"
-        ours = ["algo=zero-shot", "mode=null", model, *([] if fold is None else [f"data.fold={fold}"])]
+        # A run's folder may come from anybody: it does not say where we write.
+        ours = ["algo=zero-shot", "mode=null", "out=null", model, *([] if fold is None else [f"data.fold={fold}"])]
         config = compose(*ours, *words, file=recorded)
         if config["data.name"] != compose(file=recorded)["data.name"]:  # a fold of other data would mean nothing
             config = compose(*ours, "data.fold=none", *words, file=recorded)
@@ -579,11 +579,18 @@ def _made_by(item: Registered) -> str:
 
 
 def _seen_by(run_folder: Path) -> list[str]:
-    try:
-        content = json.loads((run_folder / "manifest.json").read_text(encoding="utf-8"))
-        return [str(language) for language in content.get("languages_seen", [])]
-    except (OSError, ValueError, AttributeError):
+    """Languages that a run trained on; none where it was killed before it could say.
+
+    Raises:
+        DataError: the manifest is damaged. Without it, every language would count as zero-shot.
+    """
+    file = run_folder / "manifest.json"
+    if not file.is_file():
         return []
+    seen = read_versioned(file).get("languages_seen", [])
+    if seen and not is_texts(seen):
+        raise DataError(f"{file}: languages_seen is {brief(seen)}, expected a list of languages")
+    return list(seen)
 
 
 def weights_digest(encoder: Encoder) -> str:

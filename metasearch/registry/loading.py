@@ -20,7 +20,7 @@ import re
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -221,8 +221,11 @@ def _check(kind: str, component: object) -> None:
         raise ValueError(f"{where}: target {component.target!r} is not 'package.module:Class'")
     if not isinstance(component.summary, str) or "\n" in component.summary:
         raise ValueError(f"{where}: the summary must be one line of text, not {component.summary!r}")
-    for option, schema in dict(component.options).items():
-        if not hasattr(schema, "keys"):
+    for name in ("options", "implies"):
+        if not isinstance(getattr(component, name), Mapping):
+            raise TypeError(f"{where}: {name} is {getattr(component, name)!r}, expected a dictionary")
+    for option, schema in component.options.items():
+        if not isinstance(schema, Mapping):
             raise TypeError(f"{where}: the schema of option {option!r} is {schema!r}, expected a JSON Schema property")
         if "default" not in schema:
             raise ValueError(f"{where}: option {option!r} has no default in its schema")

@@ -11,7 +11,7 @@ from metasearch.core import QUERY, Encoder, Index, expand
 from metasearch.errors import ConfigError, DataError, ModelError
 from metasearch.prepare import usable_device
 from metasearch.registry import registry
-from metasearch.search.info import INDEX, IndexInfo, read_info
+from metasearch.search.info import FILE, INDEX, IndexInfo, read_info
 from metasearch.search.probe import same_model, take_probe
 from metasearch.search.settings import find_model
 from metasearch.search.store import TEXTS, Texts, file_state
@@ -97,6 +97,8 @@ def open_index(folder: str | Path, model: str | None = None, device: str = "auto
     """
     info = read_info(expand(str(folder), "DIR"))
     for name, expected in info.files.items():
+        if Path(name).name != name:  # the folder may come from anybody
+            raise DataError(f"{info.path / FILE}: names the file {name!r}, which is not in the folder; build the index again")
         _check_file(info.path / name, expected)
     index = _create("index", info.index, info)
     index.open(info.path / INDEX)

@@ -122,7 +122,7 @@ def _written(state: Any) -> Any:
     file = io.BytesIO()
     torch.save(state, file)
     file.seek(0)
-    return torch.load(file, weights_only=False)
+    return torch.load(file, weights_only=True)
 
 
 def _check_cost(algorithm: MetaAlgorithm, learner: Learner, sets: int) -> None:

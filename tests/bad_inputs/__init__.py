@@ -26,7 +26,6 @@ class Case:
         environment: variables beside those of the tests.
         prepare: does to the fresh folder what ``files`` cannot say.
         process: run it in a process of its own as well.
-        left: what still goes wrong, and where, if the case does not pass yet.
     """
 
     name: str
@@ -38,7 +37,6 @@ class Case:
     environment: Mapping[str, str] = field(default_factory=dict)
     prepare: Callable[[Path], object] | None = None
     process: bool = False
-    left: str = ""
 
     def write(self, folder: Path) -> None:
         """Write the files; ``base`` is there."""

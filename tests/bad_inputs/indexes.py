@@ -71,7 +71,6 @@ CASES = [
             ),
         },
         ("index",),
-        left="searcher.open_index looks at any path that index.json names",
     ),
     Case("index: no such folder", ("search", "gone", "tea"), ("gone: no such folder",)),
     Case("index: a file", ("search", "file", "tea"), ("file: not a folder",), {"file": "x"}),

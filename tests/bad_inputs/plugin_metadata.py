@@ -88,7 +88,6 @@ CASES = [
         {"bad.py": f"{_HEAD}[Component('bad', 'a:B', 'x', options='')]\n"},
         code=3,
         environment=_STRICT,
-        left="registry.loading._check takes an empty text for options that are none",
     ),
     Case(
         "plugin: a file that is not there",

@@ -278,7 +278,6 @@ CASES = [
         ("run/manifest.json: not JSON",),
         {"run/manifest.json": half},
         ("run",),
-        left="runner._seen_by passes over a broken manifest",
     ),
     Case(
         "evaluate: languages that are a number",
@@ -286,7 +285,6 @@ CASES = [
         ("run/manifest.json", "languages_seen"),
         {"run/manifest.json": put("languages_seen", value=3)},
         ("run",),
-        left="runner._seen_by takes the list unchecked",
     ),
     Case(
         "evaluate: a run's config that says where to write",
@@ -295,7 +293,6 @@ CASES = [
         {"run/config.yaml": lambda raw: raw.replace(b"out: null", b"out: elsewhere")},
         ("run",),
         code=0,
-        left="runner._evaluation_config takes out from the run's config.yaml",
     ),
     Case(
         "evaluate: into a folder that holds a run",
