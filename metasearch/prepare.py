@@ -86,6 +86,8 @@ def prepare(config: Config, clock: Clock, reporter: Reporter, out: Path | None, 
         with clock("embed_for_sampling"):
             _embed_for(sampler, encoder, [corpus, *([translated] if translated else [])], config, reporter)
             _check_streams(streams)
+    if mode:
+        encoder.prepare(streams[0]["train"].task(0).sets)  # a model that cannot be trained is found before anything is written
     return Parts(config, reporter, algorithm, mode, metric, dataset, corpus, translated, splits, streams, loss, encoder)
 
 

@@ -164,3 +164,22 @@ def test_autocast_keeps_parameters_and_gradients_in_float32(encoder: TripletEnco
     assert 0 < (rough - exact).abs().max().item() < 0.05
     rough.sum().backward()
     assert all(p.grad is None or p.grad.dtype == torch.float32 for p in theta.values())
+
+
+def test_word_vectors_can_be_scored_but_not_trained(tiny_model: Path, tmp_path: Path) -> None:
+    """A model whose first module is no transformer: no limit of length, no attention."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+
+    import metasearch
+
+    tokenizer = SentenceTransformer(str(tiny_model), device="cpu").tokenizer.backend_tokenizer
+    vectors = np.random.default_rng(0).normal(size=(tokenizer.get_vocab_size(), 16)).astype(np.float32)
+    SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_weights=vectors)], device="cpu").save(
+        str(tmp_path / "static")
+    )
+    found = metasearch.evaluate(str(tmp_path / "static"), "data=mini", "data.languages=[ar,de]", "eval.variants=[mono]")
+    assert len(found.rows) == 4
+    with pytest.raises(ModelError, match="begins with StaticEmbedding, which is no transformer"):
+        metasearch.run(f"encoder.model={tmp_path / 'static'}", f"out={tmp_path / 'r'}")
+    assert not (tmp_path / "r").exists()

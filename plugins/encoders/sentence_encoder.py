@@ -167,11 +167,13 @@ class SentenceEncoder(Encoder):
     @contextlib.contextmanager
     def _limit(self, tokens: int) -> Iterator[None]:
         before = self.model.max_seq_length
-        self.model.max_seq_length = tokens
+        with contextlib.suppress(AttributeError):  # word vectors read texts of any length
+            self.model.max_seq_length = tokens
         try:
             yield
         finally:
-            self.model.max_seq_length = before
+            with contextlib.suppress(AttributeError):
+                self.model.max_seq_length = before
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16")
@@ -207,6 +209,11 @@ class SentenceEncoder(Encoder):
     def tokenize(self, texts: Sequence[str], side: Side) -> TextBatch:
         """Tokenise texts and group them by length, so that short ones are not padded to the longest."""
         features = self.model.preprocess(list(texts), prompt=self.prompts[side], max_length=self.max_length[side])
+        if "attention_mask" not in features:
+            raise ModelError(
+                f"encoder.model={self.model_name}: begins with {type(self.model[0]).__name__}, which is no transformer: it can be "
+                "scored (algo=zero-shot) and searched with, not trained by this encoder"
+            )
         lengths = features["attention_mask"].sum(1)
         order = torch.argsort(lengths, stable=True)
         groups = []
