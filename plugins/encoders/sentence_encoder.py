@@ -210,9 +210,10 @@ class SentenceEncoder(Encoder):
         """Tokenise texts and group them by length, so that short ones are not padded to the longest."""
         features = self.model.preprocess(list(texts), prompt=self.prompts[side], max_length=self.max_length[side])
         if "attention_mask" not in features:
+            first = type(self.model[0]).__name__
             raise ModelError(
-                f"encoder.model={self.model_name}: begins with {type(self.model[0]).__name__}, which is no transformer: it can be "
-                "scored (algo=zero-shot) and searched with, not trained by this encoder"
+                f"encoder.model={self.model_name}: begins with {first}, which is no transformer: it can be scored (algo=zero-shot) "
+                "and searched with, not trained by this encoder"
             )
         lengths = features["attention_mask"].sum(1)
         order = torch.argsort(lengths, stable=True)
