@@ -180,6 +180,6 @@ def test_word_vectors_can_be_scored_but_not_trained(tiny_model: Path, tmp_path: 
     )
     found = metasearch.evaluate(str(tmp_path / "static"), "data=mini", "data.languages=[ar,de]", "eval.variants=[mono]")
     assert len(found.rows) == 4
-    with pytest.raises(ModelError, match="begins with StaticEmbedding, which is no transformer"):
+    with pytest.raises(ModelError, match="begins with StaticEmbedding, no transformer"):
         metasearch.run(f"encoder.model={tmp_path / 'static'}", f"out={tmp_path / 'r'}")
     assert not (tmp_path / "r").exists()

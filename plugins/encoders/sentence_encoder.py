@@ -212,7 +212,7 @@ class SentenceEncoder(Encoder):
         if "attention_mask" not in features:
             first = type(self.model[0]).__name__
             raise ModelError(
-                f"encoder.model={self.model_name}: begins with {first}, which is no transformer: it can be scored (algo=zero-shot) "
+                f"encoder.model={self.model_name}: begins with {first}, no transformer: it can be scored (algo=zero-shot) "
                 "and searched with, not trained by this encoder"
             )
         lengths = features["attention_mask"].sum(1)
