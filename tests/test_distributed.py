@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import multiprocessing
@@ -26,7 +25,7 @@ import metasearch
 from metasearch.algorithm import Learner, OuterLoop, TaskFunction
 from metasearch.cli import main
 from metasearch.core import Task
-from metasearch.core.ranks import Ranks, join, ranks
+from metasearch.core.ranks import Ranks, join, of_torchrun, ranks
 from metasearch.episodes import EpisodeStream, parse_mode
 from metasearch.errors import NotFiniteError
 from metasearch_plugins.algorithms.anil import ANIL
@@ -402,15 +401,12 @@ def test_shares_cover_all_in_order() -> None:
             assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 
-def test_one_process_of_a_launcher_is_an_ordinary_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from metasearch.core.ranks import of_torchrun
-
+def test_one_process_of_a_launcher_is_an_ordinary_one(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("RANK", "LOCAL_RANK"):
         monkeypatch.setenv(name, "0")
     monkeypatch.setenv("WORLD_SIZE", "1")
     assert not of_torchrun()
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert of_torchrun()
-    with contextlib.suppress(KeyError):
-        monkeypatch.delenv("LOCAL_RANK")
+    monkeypatch.delenv("LOCAL_RANK")
     assert not of_torchrun()  # a cluster's own variables are no torchrun

@@ -140,7 +140,7 @@ class Ranks:
                 for rows, values in there:
                     p.grad.index_add_(0, rows.to(p.device), values.to(p.device))
                 continue
-            grad = torch.zeros_like(p) if p.grad is None else p.grad.to_dense()
+            grad = torch.zeros_like(p) if p.grad is None else p.grad.to_dense().contiguous()
             with self._losses():
                 torch.distributed.all_reduce(grad)
             p.grad = grad
