@@ -310,7 +310,7 @@ def test_a_run_that_diverges_fails_with_1_and_keeps_its_log(cli: Cli, tiny_model
         "run", "algo=fine-tune", "algo.outer_lr=1e30", f"encoder.model={tiny_model}", *SMALL, "eval.baseline=false", "out=r"
     )
     assert done.returncode == 1, done.stderr
-    assert "the loss of meta-batch 2 (train tasks 2 to 3) is nan" in done.stderr
+    assert "meta-batch 2 (train tasks 2, 3): the loss is nan" in done.stderr
     assert "Traceback" not in done.stderr
     assert len((tmp_path / "r" / "log.jsonl").read_text(encoding="utf-8").splitlines()) == 1
 

@@ -57,7 +57,10 @@ def load_state(file: Path) -> dict[str, Any]:
     for name, tensor in tensors.items():
         if checks.get(name) != _checksum(tensor):
             raise DataError(f"{file}: damaged: the checksum of {name} is wrong")
-    found: dict[str, Any] = _unpack(packed, tensors)
+    try:
+        found: dict[str, Any] = _unpack(packed, tensors)
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise DataError(f"{file}: damaged: its state does not fit its tensors ({type(error).__name__}: {error})") from error
     return found
 
 
