@@ -2,7 +2,7 @@
 
     python examples/by_hand.py [MODEL]
 
-MODEL is any SentenceTransformer folder or hub name; the default is the built-in encoder (about a minute on two cores).
+MODEL is any SentenceTransformer folder or hub name; the default is the built-in encoder (a few minutes on two cores at most).
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 
 The table is examples/data/bicycles.csv: fifteen questions to a bicycle shop, in English and German, with the columns id,
 language, anchor and positive. What is made goes to own-data/ in the current folder. MODEL is any SentenceTransformer folder or
-hub name; the default is the built-in encoder (about a minute on two cores).
+hub name; the default is the built-in encoder (a few minutes on two cores at most).
 """
 
 from __future__ import annotations
