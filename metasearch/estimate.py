@@ -15,8 +15,8 @@ from torch import Tensor
 
 from metasearch.algorithm import Learner, TrainingPlan
 from metasearch.config import Config
-from metasearch.core import CANDIDATE, QUERY, AnyCorpus, Cost, Encoder, Side, Task, differentiated_twice
-from metasearch.prepare import Clock, Parts, prepare, training_plan
+from metasearch.core import CANDIDATE, QUERY, AnyCorpus, Cost, Embed, Encoder, Side, Task, differentiated_twice
+from metasearch.prepare import Clock, Parts, prepare, scores_dev, training_plan
 from metasearch.report import Reporter
 
 # Examples of a task that are embedded to measure speed and memory, and texts that are encoded.
@@ -84,7 +84,7 @@ def estimate(config: Config) -> Estimate | None:
         plan = training_plan(config)
         batches = plan.steps(parts.algorithm.meta_batch_size)
         tests += bool(config["eval.baseline"])
-        devs = _dev_scorings(plan, batches) if split.dev else 0
+        devs = _dev_scorings(plan, batches) if split.dev and scores_dev(config) else 0
         cost = _mean_cost(parts, [streams["train"].task(index) for index in range(3)])
         if cost is None:
             return None
@@ -94,6 +94,9 @@ def estimate(config: Config) -> Estimate | None:
         memory += speed.update_bytes + max(speed.once * cost.held_once + speed.twice * cost.held_twice, speed.update_peak)
         memory += speed.moving_bytes * cost.copies
     per_character = _encoding_speed(parts.encoder, split.test, config["eval.batch_size"])
+    if parts.algorithm.trains and not parts.mode:  # all it does is to encode the training split, as far as we know
+        tests += bool(config["eval.baseline"])
+        training = per_character * _characters(split.train)
     scoring = per_character * (tests * _characters(split.test) + devs * _characters(split.dev))
     folds = len(parts.splits)
     return Estimate(setup, folds * scoring, folds * training, folds * batches, memory, str(parts.encoder.device))
@@ -222,10 +225,14 @@ def _memory_in_use(encoder: Encoder) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1.0 if sys.platform == "darwin" else 1024.0)
 
 
-def _anything(texts: Sequence[str], side: Side) -> np.ndarray:
+def _anything(encoder: Encoder) -> Embed:
     """Embeddings for samplers that want some: which texts they draw changes little about how long these are."""
-    del side
-    return np.random.default_rng(0).standard_normal((len(texts), 8), dtype=np.float32)
+
+    def embed(texts: Sequence[str], side: Side) -> np.ndarray:
+        del side
+        return np.random.default_rng(0).standard_normal((len(texts), encoder.dimension), dtype=np.float32)
+
+    return embed
 
 
 def duration(seconds: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +22,12 @@ from metasearch.registry import registry
 from metasearch.registry.registry import warnings_of_broken
 from metasearch.report import Reporter, RunFolder
 
+View = Callable[[Encoder], Embed]
+
 
 @dataclass(frozen=True)
 class Parts:
-    """The components of a run, made and checked. ``mode`` is None and ``streams`` are empty where nothing is trained."""
+    """The components of a run, made and checked. ``mode`` is None and ``streams`` are empty where there are no meta-tasks."""
 
     config: Config
     reporter: Reporter
@@ -41,7 +43,7 @@ class Parts:
     encoder: Encoder
 
 
-def prepare(config: Config, clock: Clock, reporter: Reporter, out: Path | None, view: Embed | None = None) -> Parts:
+def prepare(config: Config, clock: Clock, reporter: Reporter, out: Path | None, view: View | None = None) -> Parts:
     """Make every component. All that can be wrong with the input is found here, before anything is written.
 
     Args:
@@ -49,7 +51,7 @@ def prepare(config: Config, clock: Clock, reporter: Reporter, out: Path | None, 
         clock: is told how long data, model and embeddings took.
         reporter: is told how it goes.
         out: the run folder to be, which must be free; None: nothing will be written.
-        view: what samplers see of the texts; None: the untrained encoder's embeddings.
+        view: what samplers see of the texts, given the untrained encoder; None: its embeddings.
     """
     _greet(config, reporter)
     algorithm: MetaAlgorithm = config.create("algo")
@@ -69,6 +71,8 @@ def prepare(config: Config, clock: Clock, reporter: Reporter, out: Path | None, 
     streams = [_streams(config, mode, split, translated, sampler, dataset) if mode else {} for split in splits]
     if not sampler.needs_embeddings:
         _check_streams(streams)
+    if algorithm.trains and not mode and not all(split.train for split in splits):
+        raise DataError(f"{corpus.name}: its training part is empty, which algo={config['algo.name']} needs; use algo=zero-shot")
     if out is not None:
         RunFolder.check_free(out)
     device = usable_device(config["device"])
@@ -76,12 +80,15 @@ def prepare(config: Config, clock: Clock, reporter: Reporter, out: Path | None, 
         encoder: Encoder = config.create("encoder")
         encoder.to(device, config["precision"])
     _check_kinds(config, algorithm, encoder, loss, dataset)
-    if mode:
+    if algorithm.trains:
         algorithm.check(encoder, loss)
+    if mode:
         if loss.needs_cached_negatives and not getattr(sampler, "cached_negatives", 0):
             raise ConfigError(f"loss={config['loss.name']}: needs sampler.cached_negatives of at least 1, for example 32")
+        if loss.needs_base and not getattr(sampler, "base", False):
+            raise ConfigError(f"loss={config['loss.name']}: needs sampler.base=true")
     if mode and sampler.needs_embeddings and view is not None:
-        sampler.use_embeddings(view)
+        sampler.use_embeddings(view(encoder))
     elif mode and sampler.needs_embeddings:
         with clock("embed_for_sampling"):
             _embed_for(sampler, encoder, [corpus, *([translated] if translated else [])], config, reporter)
@@ -109,7 +116,14 @@ def training_plan(config: Config) -> TrainingPlan:
         config["train.eval_every"],
         config["train.checkpoint_every"],
         config["train.on_nonfinite"],
+        config["train.schedule"],
+        config["train.warmup"],
     )
+
+
+def scores_dev(config: Config) -> bool:
+    """Whether training scores dev: where the last state is kept whatever dev says, only if that is asked for."""
+    return config["train.keep"] == "best" or config["train.patience"] is not None or config["train.eval_every"] is not None
 
 
 # -- checks --------------------------------------------------------------------------------------------------------------
@@ -124,6 +138,8 @@ def _mode(config: Config, algorithm: MetaAlgorithm, dataset: Dataset) -> Mode | 
         raise ConfigError(
             f"algo={name}: data.fold=none leaves nothing to train on; use data.fold=0 to 4 or all, or algo=zero-shot"
         )
+    if not algorithm.needs_tasks:
+        return None
     if mode is None:
         raise ConfigError(f"mode=null: algo={name} needs a transfer mode or an arrangement, for example mode=mono-bi")
     if algorithm.sets is not None and mode.length != algorithm.sets:
@@ -179,7 +195,7 @@ def _check_kinds(config: Config, algorithm: MetaAlgorithm, encoder: Encoder, los
         raise ConfigError(
             f"algo={config['algo.name']}: encoder={config['encoder.name']} has nothing to train; use algo=zero-shot"
         )
-    if algorithm.trains and loss.kind != encoder.kind:
+    if algorithm.trains and algorithm.needs_tasks and loss.kind != encoder.kind:
         raise ConfigError(
             f"loss={config['loss.name']} takes {loss.kind}, but encoder={config['encoder.name']} gives {encoder.kind}"
         )

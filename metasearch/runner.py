@@ -22,8 +22,18 @@ from metasearch.core.ranks import by_first, ranks
 from metasearch.dataset import Split
 from metasearch.episodes import EpisodeStream
 from metasearch.errors import ConfigError, DataError, ModelError
-from metasearch.evaluation import VARIANTS, EncodedPairs, Row, Scored, count_texts, main_score, score_corpus
-from metasearch.prepare import Clock, Parts, prepare, training_plan
+from metasearch.evaluation import (
+    VARIANTS,
+    EncodedCorpus,
+    EncodedPairs,
+    Row,
+    Scored,
+    count_texts,
+    main_score,
+    own_language,
+    score_corpus,
+)
+from metasearch.prepare import Clock, Parts, prepare, scores_dev, training_plan
 from metasearch.registry import Registered
 from metasearch.registry.loading import SHIPPED
 from metasearch.report import Reporter, RunFolder, summarise
@@ -204,13 +214,14 @@ def _run_folds(parts: Parts, folder: RunFolder, about: dict[str, Any], seen: Seq
         scores = ranks().from_first(part.read_scores)
         if scores is None:
             if initial:
+                parts.algorithm.undo()
                 encoder.load_parameters(initial)
             scores = _run_fold(parts, split, streams, scorer, part, about["command"], seen, clock)
             part.write_scores(*scores)
         part.drop_checkpoints()
         before += scores[0]
         rows += scores[1]
-    if not mode and encoder.trainable and config["train.save"]:  # one model for all folds
+    if not parts.algorithm.trains and encoder.trainable and config["train.save"]:  # one model for all folds
         with clock("save_model"):
             _save(parts, folder, about["command"], seen, (), rows)
     folder.write_json("manifest.json", {**about, "encoder": encoder.describe(), "languages_seen": list(seen)})
@@ -233,19 +244,19 @@ def _run_fold(
     config = parts.config
     base: Scored | None = None
     torch.manual_seed(config["seed"])  # for each fold, so that one that is gone on with alone is the same
-    if parts.mode:
+    if parts.algorithm.trains:
         if config["eval.baseline"]:
             with clock("score_before"):
                 base = scorer.test(split, (), "scoring the untrained encoder")
         with clock("train"):
-            progress = _train(parts, split, streams, scorer, part)
+            progress, found = _train(parts, split, streams, scorer, part)
         clock.add("train_steps", progress.seconds)  # without the scoring of dev: what the paper's Table 6 counts
-        part.write_json("checkpoints/progress.json", progress.to_json())
+        part.write_json("checkpoints/progress.json", {**progress.to_json(), "finish": found})
     with clock("score_after"):
         after = scorer.test(split, seen, "scoring the encoder")
     _write_scored(part, config, base, after)
     base_rows = base.rows if base else []
-    if parts.mode and config["train.save"]:
+    if parts.algorithm.trains and config["train.save"]:
         with clock("save_model"):
             _save(parts, part, command, seen, base_rows, after.rows)
     return base_rows, after.rows
@@ -377,11 +388,26 @@ def _evaluate_one(config: Config, seen: Sequence[str], reporter: Reporter, comma
 # -- stages --------------------------------------------------------------------------------------------------------------
 
 
-def _train(parts: Parts, split: Split, streams: Mapping[str, EpisodeStream], scorer: _Scorer, folder: RunFolder) -> Progress:
+def _train(
+    parts: Parts, split: Split, streams: Mapping[str, EpisodeStream], scorer: _Scorer, folder: RunFolder
+) -> tuple[Progress, dict[str, float]]:
+    """Train one fold and finish the encoder; where training stands, and what :meth:`MetaAlgorithm.finish` reports."""
+    algorithm, encoder, share = parts.algorithm, parts.encoder, parts.config["train.base_weight"]
+    base = {n: p.detach().clone() for n, p in encoder.parameters().items()} if share else {}
+    algorithm.start(Learner(encoder, parts.loss))
+    progress = _take_steps(parts, split, streams, scorer, folder) if algorithm.needs_tasks else Progress()
+    if base:
+        encoder.load_parameters({n: p.detach().lerp(base[n], share) for n, p in encoder.parameters().items()})
+    found = algorithm.finish(split.train)
+    if found:
+        parts.reporter.say(", ".join(f"{name} {value:.4g}" for name, value in found.items()))
+    return progress, found
+
+
+def _take_steps(parts: Parts, split: Split, streams: Mapping[str, EpisodeStream], scorer: _Scorer, folder: RunFolder) -> Progress:
     """Train, keep the best checkpoint on dev (or the last), and leave the encoder at it."""
     config, algorithm, encoder, reporter = parts.config, parts.algorithm, parts.encoder, parts.reporter
     plan = training_plan(config)
-    algorithm.start(Learner(encoder, parts.loss))
     keep_best = config["train.keep"] == "best"
     steps = plan.steps(algorithm.meta_batch_size)
     alone = ranks().world == 1  # torchrun passes on a Ctrl-C that the terminal has sent already, so twice is once
@@ -408,7 +434,7 @@ def _train(parts: Parts, split: Split, streams: Mapping[str, EpisodeStream], sco
         def stop() -> bool:
             return ranks().any(interrupted())
 
-        score_dev = (lambda: scorer.dev(split)) if split.dev else None
+        score_dev = (lambda: scorer.dev(split)) if split.dev and scores_dev(config) else None
         trainer = Trainer(algorithm, streams, plan, score_dev, on_step, on_best, on_checkpoint, stop)
         trainer.progress = _restored(parts, folder)
         stage.advance(trainer.progress.step)
@@ -474,7 +500,7 @@ class _Scorer:
         """Scores on the test part, of an encoder that was trained on the languages ``seen``."""
         config = self.config
         with self.reporter.stage(title, count_texts(split.test)) as stage:
-            return score_corpus(
+            scored = score_corpus(
                 self.encoder,
                 split.test,
                 self.metric,
@@ -485,6 +511,9 @@ class _Scorer:
                 config["eval.batch_size"],
                 stage.advance,
             )
+        if scored.rows and isinstance(scored.encoded, EncodedCorpus) and "multi" in config["eval.variants"]:
+            return replace(scored, rows=[*scored.rows, *own_language(scored.encoded, seen, split.test_name, split.fold)])
+        return scored
 
     def dev(self, split: Split) -> float:
         """The main metric on the dev split: multilingual pool, or for sentence pairs the mean over tracks."""

@@ -44,6 +44,7 @@ def _languages() -> Schema:
 
 
 TEMPERATURE = _number(0.05, "Temperature (tau).", exclusiveMinimum=0)
+POSITIVES = _option("one", "One positive per anchor, or all that the set holds, in whatever language.", enum=["one", "all"])
 # What fits data of sentence pairs; the modes of MAML and its kin that the paper has for it.
 PAIRS: dict[str, Any] = {
     "encoder": "dual",
@@ -120,6 +121,11 @@ def _sampler_options(query: str = "random", negatives: str = "random") -> dict[s
         ),
         "margin": _number(1.0, "Margin of semi-hard and easy negatives (Euclidean distance).", minimum=0),
         "cached_negatives": _integer(0, "Further negatives per anchor as cached embeddings, for loss=cached.", minimum=0),
+        "negative_language": _option(
+            "any", "Negatives in any of the link's languages, or the question's.", enum=["any", "question"]
+        ),
+        "versions": _flag(False, "Bring each positive in every candidate language of its link."),
+        "base": _flag(False, "Bring the base encoder's monolingual view of each question, for loss=distillation."),
     }
 
 
@@ -160,6 +166,17 @@ def metasearch_register_algo() -> list[Component]:
             "zero-shot",
             "metasearch_plugins.algorithms.zero_shot:ZeroShot",
             "No training: the encoder as it is.",
+        ),
+        Component(
+            "centre",
+            "metasearch_plugins.algorithms.centre:Centre",
+            "No training: the mean of a text's language is removed from its embedding.",
+            {
+                "remove": _option(
+                    "means", "A language's mean, or the directions in which languages differ.", enum=["means", "components"]
+                ),
+                "components": _integer(None, "Directions to remove, for remove=components; null: all.", minimum=1),
+            },
         ),
         Component(
             "fine-tune",
@@ -225,7 +242,7 @@ def metasearch_register_algo() -> list[Component]:
                 "student_inner_steps": _integer(1, "The student's inner steps (n').", minimum=0),
                 "outer_lr": _outer_lr(1e-5),
                 "student_outer_lr": _number(None, "beta' for student=separate; null: outer_lr.", minimum=0),
-                "distill": _option("kl", "Distillation loss on Y.", enum=["kl", "kl-losses", "mse-losses"]),
+                "distill": _option("kl", "Distillation loss.", enum=["kl", "kl-pools", "kl-losses", "mse-losses"]),
                 "kd_weight": _number(0.5, "Weight of the distillation loss (lambda).", minimum=0),
                 "temperature": _number(0.05, "Temperature of distill=kl (tau).", exclusiveMinimum=0),
                 "student": _option("shared", "One theta, or a theta' of the student's own.", enum=["shared", "separate"]),
@@ -278,14 +295,28 @@ def metasearch_register_loss() -> list[Component]:
             "infonce",
             "metasearch_plugins.losses.infonce:InfoNCE",
             "Cross-entropy of the positive among all wrong candidates of the set (in-batch negatives).",
-            {"temperature": TEMPERATURE},
+            {"temperature": TEMPERATURE, "positives": POSITIVES},
         ),
         Component(
             "cached",
             "metasearch_plugins.losses.infonce:Cached",
             "infonce with many hard negatives of the split beside, as the base encoder's cached embeddings.",
-            {"temperature": TEMPERATURE},
+            {"temperature": TEMPERATURE, "positives": POSITIVES},
             implies={"sampler.cached_negatives": 32},
+        ),
+        Component(
+            "distillation",
+            "metasearch_plugins.losses.distillation:Distillation",
+            "The base encoder's monolingual scores as the target over a multilingual pool, mixed with the labels.",
+            {
+                "temperature": TEMPERATURE,
+                "teacher_temperature": _number(0.02, "Temperature of the base encoder's scores.", exclusiveMinimum=0),
+                "labels": _number(0.5, "Share of the labels in the target.", minimum=0, maximum=1),
+                "embeddings": _number(0.0, "Share of the distance from the base encoder's embeddings.", minimum=0, maximum=1),
+                "scale": _number(10.0, "What that distance is multiplied by.", exclusiveMinimum=0),
+                "questions": _number(0.0, "Weight of the softmax between questions and their translations.", minimum=0),
+            },
+            implies={"sampler.base": True, "sampler.versions": True},
         ),
         Component(
             "cosine-mse",

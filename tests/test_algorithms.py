@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,23 @@ import torch
 from torch import Tensor
 
 from metasearch.algorithm import Learner, adapt
-from metasearch.core import PairEmbeddings, Task, differentiated_twice
+from metasearch.core import PairEmbeddings, Task, TripletEmbeddings, differentiated_twice
 from metasearch.episodes import EpisodeStream, parse_mode
 from metasearch.errors import ConfigError, ModelError
 from metasearch_plugins.algorithms import maml_align
 from metasearch_plugins.algorithms.anil import ANIL
 from metasearch_plugins.algorithms.fine_tune import FineTune
 from metasearch_plugins.algorithms.maml import MAML
-from metasearch_plugins.algorithms.maml_align import MAMLAlign, X, Y, Z, kl_of_candidates, kl_of_losses, mse_of_losses
+from metasearch_plugins.algorithms.maml_align import (
+    MAMLAlign,
+    X,
+    Y,
+    Z,
+    kl_of_candidates,
+    kl_of_losses,
+    kl_of_pools,
+    mse_of_losses,
+)
 from metasearch_plugins.algorithms.meta_sgd import MetaSGD
 from metasearch_plugins.algorithms.reptile import Reptile
 from metasearch_plugins.encoders import sentence_encoder
@@ -214,9 +223,46 @@ def test_distillation_losses_by_hand() -> None:
     assert set(maml_align.BATCH_DISTILL) == {"kl-losses", "mse-losses"}
 
 
-def test_kl_of_candidates_by_hand() -> None:
-    from metasearch.core import TripletEmbeddings
+def pools(seed: int, own: Sequence[Sequence[bool]]) -> TripletEmbeddings:
+    """Two anchors; columns 0, 1 answer the first, 2, 3 the second, 4 none."""
+    generator = torch.Generator().manual_seed(seed)
+    question, pool = (torch.randn(n, 3, generator=generator, dtype=torch.float64) for n in (2, 5))
+    wrong = torch.tensor([[False, False, True, True, True], [True, True, False, False, True]])
+    return TripletEmbeddings(
+        question, pool[[0, 2]], pool[4].expand(2, 1, 3), pool, torch.tensor([0, 2]), wrong, own=torch.tensor(own)
+    )
 
+
+def test_kl_of_pools_by_hand() -> None:
+    own = [[True, False, True, False, True], [False, True, False, True, False]]  # anchors in different languages
+    teacher, student = pools(0, own), pools(1, own)
+    assert teacher.pool is not None
+    assert student.pool is not None
+    expected = 0.0
+    for i, mine in enumerate(([0, 2], [1, 3])):
+        scores = [math.exp(float(teacher.question[i] @ teacher.pool[c]) / 0.7) for c in mine]
+        goal = [s / sum(scores) / 2 for s in scores for _ in range(2)]  # two versions of each answer
+        found = [math.exp(float(student.question[i] @ student.pool[c]) / 0.7) for c in range(4)]
+        expected += sum(g * math.log(g * sum(found) / f) for g, f in zip(goal, found, strict=True)) / 2
+    assert kl_of_pools(teacher, student, 0.7).item() == pytest.approx(expected, rel=1e-9)
+
+
+def test_kl_of_pools_is_nought_for_a_student_that_ranks_so_in_every_language() -> None:
+    own = [[True, False, True, False, True]] * 2
+    teacher = pools(0, own)
+    assert teacher.pool is not None
+    same = teacher.pool[[0, 0, 2, 2, 4]]
+    student = replace(teacher, pool=same)
+    assert kl_of_pools(teacher, student, 0.1).item() == pytest.approx(0, abs=1e-12)
+    assert kl_of_pools(teacher, pools(1, own), 0.1).item() > 0.01
+
+
+def test_kl_of_pools_wants_answers_in_the_questions_language() -> None:
+    with pytest.raises(ConfigError, match="sampler.versions=true"):
+        kl_of_pools(pools(0, [[False] * 5] * 2), pools(1, [[False] * 5] * 2), 0.1)
+
+
+def test_kl_of_candidates_by_hand() -> None:
     def one(positive: float, negative: float) -> TripletEmbeddings:
         q = torch.tensor([[1.0, 0.0]])
         return TripletEmbeddings(q, torch.tensor([[positive, 1.0]]), torch.tensor([[[negative, 2.0]]]))
@@ -359,3 +405,20 @@ def test_similarities_of_pairs_are_one_distribution_over_the_batch() -> None:
     embeddings = PairEmbeddings(first, torch.tensor([[1.0, 0.0], [1.0, 1.0]]), torch.tensor([1.0, 0.5]))
     assert embeddings.similarities().shape == (1, 2)
     torch.testing.assert_close(embeddings.similarities()[0], torch.tensor([1.0, 0.5**0.5]))
+
+
+def test_half_the_outer_rate_moves_half_as_far(learner: Learner) -> None:
+    """AdamW's first step has the length of the rate in every coordinate."""
+    task = make_tasks(1, "el_el -> el_ar")[0]
+    start = {n: p.detach().clone() for n, p in learner.encoder.parameters().items()}
+    moves = []
+    for share in (1.0, 0.5):
+        learner.encoder.load_parameters(start)
+        algorithm = FineTune(outer_lr=1e-3)
+        algorithm.start(learner)
+        algorithm.scale_rate(share)
+        algorithm.step([task])
+        moves.append({n: p.detach() - start[n] for n, p in learner.encoder.parameters().items()})
+    assert any(move.abs().max() > 1e-4 for move in moves[0].values())
+    for name, move in moves[0].items():
+        torch.testing.assert_close(moves[1][name], move / 2, rtol=1e-6, atol=1e-12)

@@ -59,7 +59,7 @@ def shipped() -> list[metadata.EntryPoint]:
 
 def test_shipped_components() -> None:
     registry = Registry(shipped())
-    assert registry.names("algo") == ["anil", "fine-tune", "maml", "maml-align", "meta-sgd", "reptile", "zero-shot"]
+    assert registry.names("algo") == ["anil", "centre", "fine-tune", "maml", "maml-align", "meta-sgd", "reptile", "zero-shot"]
     assert registry.names("data") == ["beir", "mini", "mini-sts", "pairs", "scored-pairs", "sts2017", "stsb", "xquad-r"]
     assert registry.broken == []
     assert registry.find("algo", "maml").provider.distribution == "metasearch"
@@ -137,7 +137,7 @@ def test_a_broken_plugin_costs_only_its_own_names(folder: Path, name: str, sourc
 def test_disabled_plugins_are_not_loaded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("METASEARCH_DISABLE_PLUGINS", "bad8, other")
     registry = Registry([write_plugin(folder, "bad8", "1/0"), *shipped()])
-    assert registry.names("loss") == ["cached", "cosine-mse", "infonce", "triplet"]
+    assert registry.names("loss") == ["cached", "cosine-mse", "distillation", "infonce", "triplet"]
     assert (registry.broken, registry.disabled) == ([], ["bad8"])
 
 

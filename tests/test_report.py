@@ -26,7 +26,15 @@ from metasearch.report.page import write_report
 from metasearch.report.page.axes import Scale
 from metasearch.report.page.colours import LEVELS, LOW_TO_HIGH, WORSE_TO_BETTER, contrast, shades
 from metasearch.report.page.comparison import _marked, comparisons
-from metasearch.report.page.curves import _mean_line, _running_mean, dev_chart, dev_once, loss_chart
+from metasearch.report.page.curves import (
+    _mean_line,
+    _running_mean,
+    adaptation_charts,
+    adaptation_notes,
+    dev_chart,
+    dev_once,
+    loss_chart,
+)
 from metasearch.report.page.facts import facts, stages
 from metasearch.report.page.heat_map import heat_panels
 from metasearch.report.page.map_drawing import map_view
@@ -384,6 +392,60 @@ def test_curves_of_several_folds_have_a_thin_line_each(tmp_path: Path) -> None:
     assert len(loss.all("polyline", "faint")) == 4
     assert len(loss.all("polyline")) == 6
     assert "Thin: single folds" in texts(root)
+
+
+def adapted(record: dict[str, Any], student: bool) -> dict[str, Any]:
+    """A meta-batch whose inner loop lowers the query loss by a tenth."""
+    measured = {"query_before": 1.0, "query_after": 0.9, "move": 0.001 * record["step"], "second_order_share": 0.02}
+    of_student = {"student_before": 2.0, "student_after": 2.2, "student_move": 0.0005, "student_second_order_share": 0.004}
+    return {**record, **measured, **(of_student if student else {})}
+
+
+def test_curves_of_inner_loops(tmp_path: Path) -> None:
+    root = tree(make_run(tmp_path / "r", logged=[adapted(record, False) for record in log()]))
+    charts = root.all("svg", "chart")[2:]
+    assert [c.all("title")[0].text() for c in charts] == [
+        "query loss before and after the inner loop",
+        "relative move of the weights x 1000",
+        "second-order share of the meta-gradient, %",
+    ]
+    query, move, share = (c.all("desc")[0].text() for c in charts)
+    told = "mean over all meta-batches: 1 before the inner loop, 0.9 after, 10 % lower."
+    assert told in query
+    assert f"Query loss, {told}" in texts(root)  # for those who see two lines as one
+    assert "inner loop: from 1 at step 1 to 6 at step 6." in move
+    assert "inner loop: from 2 at step 1 to 2 at step 6." in share
+    assert [len(c.all("polyline")) for c in charts] == [2, 1, 1]
+
+
+def test_curves_of_a_teachers_and_a_students_inner_loops(tmp_path: Path) -> None:
+    root = tree(make_run(tmp_path / "r", rows(folds=(0, 1)), logged=[adapted(record, True) for record in log()]))
+    charts = root.all("svg", "chart")[2:]
+    assert [c.all("title")[0].text() for c in charts] == [
+        "query loss before and after the inner loop, teacher",
+        "query loss before and after the inner loop, student",
+        "relative move of the weights x 1000",
+        "second-order share of the meta-gradient, %",
+    ]
+    assert "2 before the inner loop, 2.2 after, 10 % higher" in charts[1].all("desc")[0].text()
+    assert "teacher: from 1 at step 1 to 6 at step 6; student: from 0.5" in charts[2].all("desc")[0].text()
+    assert [len(c.all("polyline")) for c in charts] == [6, 6, 6, 6]  # two lines, each once thick and once per fold
+
+
+def test_inner_loops_are_drawn_as_far_as_they_were_logged(tmp_path: Path) -> None:
+    first_order = {key: value for key, value in adapted(log()[0], False).items() if key != "second_order_share"}
+    broken = {**adapted(log()[1], False), "move": math.nan, "query_after": "low", "second_order_share": None}
+    steps = read_steps(make_run(tmp_path / "r", logged=[first_order, broken, log()[2]]))
+    assert steps
+    assert [sorted(s.adaptation) for s in steps] == [["move", "query_after", "query_before"], ["query_before"], []]
+    assert [c.title for c in adaptation_charts([steps])] == [
+        "query loss before and after the inner loop",
+        "relative move of the weights x 1000",
+    ]
+    assert [c.title for c in adaptation_charts([(Step(1, "train", 1.0, None, {"move": 0.1}),)])] == [
+        "relative move of the weights x 1000"  # Reptile's
+    ]
+    assert adaptation_charts([(), ()]) == adaptation_notes([(), ()]) == []
 
 
 def steps_of(losses: Iterable[float], phase: str = "train") -> tuple[Step, ...]:

@@ -138,6 +138,60 @@ def test_cached_negatives_are_the_nearest_wrong_candidates() -> None:
         make("el_el -> el_el", corpus, cached_negatives=60).task(0)
 
 
+def test_negatives_in_the_questions_language() -> None:
+    source = make("el_el -> ar_{de,el}", negative_language="question")
+    negatives = [
+        (e.question.language, n.language) for i in range(20) for s in source.task(i).sets for e in s.examples for n in e.negatives
+    ]
+    assert set(negatives) == {("el", "el"), ("ar", "ar")}
+    anywhere = make("el_el -> ar_{de,el}")
+    assert {n.language for i in range(20) for e in anywhere.task(i).query.examples for n in e.negatives} == {"de", "el"}
+
+
+def test_versions_are_the_answers_in_the_links_other_languages() -> None:
+    corpus = tiny_corpus()
+    source = make("el_el -> el_ar -> el_{ar,de,el}", corpus=corpus, versions=True)
+    for task in (source.task(i) for i in range(10)):
+        for examples, languages in zip(task.sets, ({"el"}, {"ar"}, {"ar", "de", "el"}), strict=True):
+            for example in examples.examples:
+                right = (example.positive, *example.versions)
+                assert sorted(c.language for c in right) == sorted(languages)
+                assert {c.id for c in right} <= corpus.relevant[example.question.id]
+    plain = make("el_el -> el_ar -> el_{ar,de,el}", corpus=corpus)
+    assert not any(e.versions for i in range(5) for s in plain.task(i).sets for e in s.examples)
+
+
+def test_base_brings_question_and_answer_in_the_chains_languages() -> None:
+    corpus = tiny_corpus()
+    for task in (make("el_el -> el_{ar,de}", corpus=corpus, base=True).task(i) for i in range(5)):
+        for example in (e for s in task.sets for e in s.examples):
+            assert example.base is not None
+            for place, language in enumerate(("ar", "de", "el")):
+                question = corpus.question_texts[language, example.question.id].text
+                answer = corpus.answers[language, example.question.id][0].text
+                np.testing.assert_array_equal(example.base[0, place], embed([question], "query")[0])
+                np.testing.assert_array_equal(example.base[1, place], embed([answer], "candidate")[0])
+
+
+def test_translations_are_the_question_in_another_language_of_the_link() -> None:
+    source = make("el_el -> el_ar -> el_{ar,de,el}", versions=True)
+    for task in (source.task(i) for i in range(10)):
+        assert not any(e.translation for e in task.support.examples)
+        for examples, languages in zip(task.sets[1:], ({"ar"}, {"ar", "de"}), strict=True):
+            for example in examples.examples:
+                assert example.translation is not None
+                assert example.translation.id == example.question.id
+                assert example.translation.language in languages
+
+
+def test_base_changes_no_draw() -> None:
+    def drawn(**options: object) -> list[object]:
+        source = make("el_el -> el_{ar,el}", **options)
+        return [e for i in range(10) for s in source.task(i).sets for e in s.examples]
+
+    assert drawn() == drawn(base=True)
+
+
 @pytest.mark.parametrize("query", ["random", "similar"])
 def test_pairs_never_repeat_and_similar_ones_are_nearest(query: str) -> None:
     corpus = tiny_pairs()

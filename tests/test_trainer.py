@@ -20,6 +20,7 @@ class Recorder(MetaAlgorithm):
     def __init__(self, losses: Sequence[float] = ()) -> None:
         self.seen: list[list[tuple[str, int]]] = []
         self.losses = losses
+        self.rates: list[float] = []
 
     @property
     def meta_batch_size(self) -> int:
@@ -27,6 +28,9 @@ class Recorder(MetaAlgorithm):
 
     def start(self, learner: Learner) -> None:
         pass
+
+    def scale_rate(self, share: float) -> None:
+        self.rates.append(share)
 
     def step(self, tasks: Sequence[Task]) -> dict[str, float]:
         self.seen.append([(t.phase, t.index) for t in tasks])
@@ -75,6 +79,12 @@ def test_dev_is_scored_every_so_often_and_at_the_end_of_an_epoch() -> None:
     _, trainer, best = train(TrainingPlan(10, 0, 1, None, 2), scores=[0.1, 0.3, 0.2])
     assert best == [2, 4]
     assert (trainer.progress.best_step, trainer.progress.best_score) == (4, 0.3)
+
+
+def test_the_outer_rate_rises_and_falls_as_planned() -> None:
+    assert train(TrainingPlan(6, 2, 1, None, None))[0].rates == [1.0] * 4
+    falling, _, _ = train(TrainingPlan(6, 2, 2, None, None, schedule="linear", warmup=2))
+    assert falling.rates == pytest.approx([min(1, (i + 1) / 2) * (1 - i / 8) for i in range(8)])
 
 
 def test_patience_counts_meta_batches_since_the_best() -> None:

@@ -106,7 +106,8 @@ class InnerLoop(OuterLoop):
         again = steps_again(free, SLOTS, True) if free else 0
         held = max(kept * tokens, tokens / self.support_parts if free else 0)
         passes = steps * (gradient + product) + (free + again) * gradient
-        return Cost(passes * tokens, held_twice=held, copies=2 * kept + min(free, SLOTS) + (3 if free else 1))
+        # One copy is the gradient at theta_j, which waits for that at theta: see metasearch.algorithm.adaptation.
+        return Cost(passes * tokens, held_twice=held, copies=1 + 2 * kept + min(free, SLOTS) + (3 if free else 1))
 
     def open(self, task: Task) -> TaskFunction:
         """The task as a function of parameters."""

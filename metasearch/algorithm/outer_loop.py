@@ -52,6 +52,7 @@ class OuterLoop(MetaAlgorithm):
         self._seed = torch.initial_seed()
         self.theta = self.initial_theta(learner)
         self.optimizer = torch.optim.AdamW(self.parameter_groups(), lr=self.outer_lr, eps=1e-8)
+        self._rates = [group["lr"] for group in self.optimizer.param_groups]
 
     def initial_theta(self, learner: Learner) -> Params:
         """theta: the encoder's own parameters, so that updating them updates the encoder."""
@@ -92,6 +93,10 @@ class OuterLoop(MetaAlgorithm):
         if values:
             parts[ranks().rank] = torch.stack(list(values))
         return torch.cat(parts)
+
+    def scale_rate(self, share: float) -> None:
+        for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
+            group["lr"] = rate * share
 
     def step(self, tasks: Sequence[Task]) -> dict[str, float]:
         encoder = self.learner.encoder

@@ -31,6 +31,8 @@ class TrainingPlan:
         eval_every: score dev every so many meta-batches; None: at the end of each epoch only.
         checkpoint_every: keep the state every so many meta-batches; None: only when interrupted.
         on_nonfinite: what to do with a loss or gradient that is not finite: ``"stop"``, or ``"skip"`` the meta-batch.
+        schedule: of the outer rate: ``"constant"``, or ``"linear"``: falling to nothing at the end of the plan.
+        warmup: meta-batches over which the outer rate rises.
     """
 
     train_tasks: int
@@ -40,6 +42,19 @@ class TrainingPlan:
     eval_every: int | None
     checkpoint_every: int | None = None
     on_nonfinite: str = "stop"
+    schedule: str = "constant"
+    warmup: int = 0
+
+    def rate(self, step: int, steps: int) -> float:
+        """The share of the outer rate that step number ``step`` (from 0) of ``steps`` is taken with.
+
+        Example:
+            >>> plan = TrainingPlan(8, 0, 1, None, None, schedule="linear", warmup=2)
+            >>> [plan.rate(step, 8) for step in (0, 1, 4, 7)]
+            [0.5, 0.875, 0.5, 0.125]
+        """
+        risen = min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
+        return risen * (1 - step / steps if self.schedule == "linear" else 1.0)
 
     def steps(self, meta_batch_size: int) -> int:
         """Meta-batches of all epochs."""
@@ -125,6 +140,7 @@ class Trainer:
             epoch, phase, indices = schedule[state.step]
             begin = time.perf_counter()
             tasks = [self.streams[phase].task(index) for index in indices]
+            self.algorithm.scale_rate(self.plan.rate(state.step, len(schedule)))
             log = self._step(tasks)
             took = time.perf_counter() - begin
             state.step += 1

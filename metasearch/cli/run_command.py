@@ -107,13 +107,16 @@ def still(environment: os._Environ[str] = os.environ) -> None:
 
 
 def _show(result: RunResult, as_json: bool) -> None:
-    from metasearch.report.summary import score_table
+    from metasearch.report.summary import own_language_line, score_table
 
     if as_json:
         console.print_json({**result.to_json(), "run": str(result.path) if result.path else None})
         return
     console.print_table(score_table(result.before, result.rows, result.metric, result.by_track))
     output = console.out()
+    own = own_language_line(result.before, result.rows)
+    if own:
+        output.print(own, soft_wrap=True)
     if result.path is None:
         return
     took = "  ".join(f"{stage.replace('_', ' ')} {seconds:.0f} s" for stage, seconds in result.timings.items())

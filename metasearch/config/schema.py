@@ -61,7 +61,7 @@ FIXED: dict[str, dict[str, Any]] = {
                 "type": ["integer", "null"],
                 "minimum": 1,
                 "default": 25,
-                "description": "Score the dev split every so many meta-batches; null: only at the end of an epoch.",
+                "description": "Score dev every so many meta-batches; null: at the end of an epoch, if keep or patience want it.",
             },
             "keep": {
                 "enum": ["best", "last"],
@@ -74,10 +74,28 @@ FIXED: dict[str, dict[str, Any]] = {
                 "default": 25,
                 "description": "Keep the state every so many meta-batches, for --resume; null: only when interrupted.",
             },
+            "schedule": {
+                "enum": ["constant", "linear"],
+                "default": "constant",
+                "description": "The outer rate over a run: constant, or falling in a line to nothing at its end.",
+            },
+            "warmup": {
+                "type": "integer",
+                "minimum": 0,
+                "default": 0,
+                "description": "Meta-batches over which the outer rate rises from nothing.",
+            },
             "on_nonfinite": {
                 "enum": ["stop", "skip"],
                 "default": "stop",
                 "description": "What a loss or gradient that is not finite does: stop the run, or leave its meta-batch out.",
+            },
+            "base_weight": {
+                "type": "number",
+                "minimum": 0,
+                "maximum": 1,
+                "default": 0.0,
+                "description": "Share of the untrained encoder's weights in the model: averages the two after training.",
             },
             "save": {
                 "type": "boolean",

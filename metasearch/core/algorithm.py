@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from metasearch.algorithm.learner import Learner
+    from metasearch.core.corpus import AnyCorpus
     from metasearch.core.encoder import Encoder
     from metasearch.core.episode import Task
     from metasearch.core.loss import Loss
@@ -38,15 +39,18 @@ class MetaAlgorithm(ABC):
     """An outer loop's update rule.
 
     The trainer hands over batches of tasks; the algorithm computes a (meta-)gradient and updates the encoder's own parameters in
-    place: what is evaluated and saved is the encoder. Life cycle: ``start`` once, then ``step`` per meta-batch.
+    place: what is evaluated and saved is the encoder. Life cycle, in each fold: ``start`` once, ``step`` per meta-batch,
+    ``finish`` once; ``undo`` before the next fold.
 
     Class attributes:
         trains: whether there is anything to train.
+        needs_tasks: whether it takes steps with meta-tasks; else :meth:`finish` does all, and no mode is needed.
         sets: how many example sets a task must have (2: X -> X'; 3: X -> Y -> Z); None: any number.
         citation: how to cite the algorithm, for model cards.
     """
 
     trains: ClassVar[bool] = True
+    needs_tasks: ClassVar[bool] = True
     sets: ClassVar[int | None] = 2
     citation: ClassVar[str] = ""
 
@@ -73,6 +77,23 @@ class MetaAlgorithm(ABC):
         Returns:
             Values to log; ``"loss"`` must be among them; one that is not finite stops the run.
         """
+
+    def finish(self, corpus: AnyCorpus) -> dict[str, float]:
+        """Do what is left to do once the last step is done and the best checkpoint has been put back.
+
+        Args:
+            corpus: the fold's training split, in all its languages.
+
+        Returns:
+            Values to report; the default does nothing and has none.
+        """
+        return {}
+
+    def undo(self) -> None:  # noqa: B027 (nothing to undo by default)
+        """Undo what :meth:`finish` changed in the encoder beside its parameters, which are put back without it."""
+
+    def scale_rate(self, share: float) -> None:  # noqa: B027 (an optional hook, not forgotten)
+        """Take the coming steps at this share of the outer rate (``train.schedule``); the default has no rate to scale."""
 
     def cost(self, encoder: Encoder, tokens: Sequence[float]) -> Cost:
         """Count the work and the memory of a meta-task, for the estimate of ``metasearch run --cfg``.

@@ -33,6 +33,10 @@ class TripletExample:
         negatives: candidates that do not.
         relevant: ids of all candidates that answer it, in any language: no other example's candidate among them is a negative.
         cached: ``(K, d)`` embeddings of further negatives by the base encoder, constants; None: not asked for.
+        versions: the positive in further languages.
+        translation: the question in another language; None: there is none, or it was not asked for.
+        base: ``(2, L, d)`` embeddings by the base encoder, constants: the question, and an answer to it, in each of L languages;
+            zeros where the data has not both. None: not asked for.
     """
 
     question: Question
@@ -40,6 +44,14 @@ class TripletExample:
     negatives: tuple[Candidate, ...]
     relevant: frozenset[str] = frozenset()
     cached: np.ndarray | None = field(default=None, compare=False, repr=False)
+    versions: tuple[Candidate, ...] = ()
+    translation: Question | None = None
+    base: np.ndarray | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """All that is encoded for it: the positive, its versions, the negatives."""
+        return (self.positive, *self.versions, *self.negatives)
 
     def triplets(self) -> Iterator[Triplet]:
         """Flatten into one-negative triplets that share question and positive (spec section 3)."""

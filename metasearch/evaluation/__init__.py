@@ -10,11 +10,13 @@ from metasearch.evaluation.evaluate import (
     main_score,
     top_candidates,
 )
+from metasearch.evaluation.language_bias import OWN_LANGUAGE, own_language
 from metasearch.evaluation.pairs import EncodedPairs, encode_pairs, evaluate_pairs
 from metasearch.evaluation.ranking import rank_relevant
 from metasearch.evaluation.score import Scored, check_metric, count_texts, score_corpus
 
 __all__ = [
+    "OWN_LANGUAGE",
     "VARIANTS",
     "EncodedCorpus",
     "EncodedPairs",
@@ -28,6 +30,7 @@ __all__ = [
     "evaluate_corpus",
     "evaluate_pairs",
     "main_score",
+    "own_language",
     "rank_relevant",
     "score_corpus",
     "top_candidates",

@@ -21,7 +21,7 @@ class Row:
     """One line of ``scores`` in ``results.json``.
 
     Attributes:
-        metric: for example ``"map@20"``.
+        metric: for example ``"map@20"``; ``"own-language@20"`` is no score, but what language the candidates are in.
         variant: ``"multi"``, ``"bi"`` or ``"mono"``.
         query_language: language of the questions.
         candidate_languages: languages of the pool.
@@ -245,12 +245,20 @@ def top_candidates(encoded: EncodedCorpus, depth: int) -> Iterator[tuple[int, li
         (number of the question, [(candidate id, score), ...])
     """
     ids = [c.id for c in encoded.candidates]
-    depth = min(depth, len(ids))
     for part in chunks(len(encoded.corpus.questions)):
         numbers = np.arange(part.start, part.stop)
         for number, row in zip(numbers, encoded.scores(numbers), strict=True):
-            # All that tie with the last place, then a stable sort: columns are in order of id.
-            last = np.partition(row, -depth)[-depth]
-            columns = np.flatnonzero(row >= last)
-            best = columns[np.argsort(-row[columns], kind="stable")][:depth]
-            yield int(number), [(ids[j], float(row[j])) for j in best]
+            yield int(number), [(ids[j], float(row[j])) for j in best_columns(row, depth)]
+
+
+def best_columns(scores: np.ndarray, depth: int) -> np.ndarray:
+    """Columns of the ``depth`` highest of one question's scores ``(candidates,)``, or of all if there are fewer, best first.
+
+    Equal scores are ordered by column: by candidate id.
+    """
+    depth = min(depth, len(scores))
+    # All that tie with the last place, then a stable sort.
+    last = np.partition(scores, -depth)[-depth]
+    columns = np.flatnonzero(scores >= last)
+    found: np.ndarray = columns[np.argsort(-scores[columns], kind="stable")][:depth]
+    return found

@@ -11,7 +11,7 @@ import numpy as np
 
 from metasearch.core import expand
 from metasearch.errors import ConfigError
-from metasearch.evaluation import VARIANTS
+from metasearch.evaluation import OWN_LANGUAGE, VARIANTS
 from metasearch.report.run_files import DEGREES, Pool, Run, Scored, pool_of, read_run, read_runs, read_scored, run_paths
 from metasearch.report.significance import RESAMPLES, TestResult, paired_pearson_test, paired_test, rank_column, ranks_within
 from metasearch.report.summary import Summary, Table, summarise
@@ -73,6 +73,10 @@ class Comparison:
     def _variants(self) -> list[str]:
         return [variant for part, variant in self.columns if part is None]
 
+    @property
+    def _own_language(self) -> list[Summary]:
+        return [summarise(run.scores, OWN_LANGUAGE, "multi") for run in self.runs]
+
     def tables(self) -> list[Table]:
         """All languages with p-values, then few-shot and zero-shot parts if there are both."""
         header, body = ["run"], [[run.label] for run in self.runs]
@@ -80,6 +84,9 @@ class Comparison:
             header += [variant, f"p ({variant})"]
             for run, cells, cell in zip(self.runs, body, self.columns[None, variant], strict=True):
                 cells += [cell.shown(), "baseline" if run is self.baseline else _shown_p(cell.test)]
+        if any(own.folds for own in self._own_language):
+            header.append(OWN_LANGUAGE)  # no score: neither rank nor test
+            body = [[*cells, own.shown()] for cells, own in zip(body, self._own_language, strict=True)]
         title = f"{self.baseline.metric} x 100 (rank)"
         found = [Table(title, tuple(header), tuple(map(tuple, body)))]
         parts = [column for column in self.columns if column[0] is not None]
@@ -131,6 +138,7 @@ class Comparison:
                     "algorithm": run.algorithm,
                     "fingerprint": run.fingerprint,
                     "folds": run.folds,
+                    "own_language": self._own_language[i].mean if self._own_language[i].folds else None,
                     "scores": {
                         part or "all": {v: cells[i].to_json() for (p, v), cells in self.columns.items() if p == part}
                         for part in dict.fromkeys(part for part, _ in self.columns)

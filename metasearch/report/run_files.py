@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from metasearch.config.files import parse_yaml
@@ -30,6 +31,18 @@ from metasearch.report.checked_json import (
 
 DEGREES = ("few-shot", "zero-shot")
 SIDES = ("query", "candidate")
+
+# What log.jsonl says of inner loops: those of a student, too, where there is one.
+ADAPTATION = (
+    "query_before",
+    "query_after",
+    "student_before",
+    "student_after",
+    "move",
+    "student_move",
+    "second_order_share",
+    "student_second_order_share",
+)
 
 Pool = tuple[str, str, tuple[str, ...]]  # variant, question language, candidate languages in order of name
 
@@ -226,12 +239,14 @@ class Step(NamedTuple):
         phase: ``"train"`` or ``"valid"``.
         loss: None where it is not finite.
         dev: the dev score after it, 0 to 1; None where dev was not scored.
+        adaptation: those of :data:`ADAPTATION` that were logged and are finite.
     """
 
     step: int
     phase: str
     loss: float | None
     dev: float | None
+    adaptation: Mapping[str, float] = MappingProxyType({})
 
 
 class Point(NamedTuple):
@@ -268,7 +283,8 @@ def read_steps(folder: Path) -> tuple[Step, ...] | None:
             phase = take(record, "phase", place, "text", is_text)
             loss = take(record, "loss", place, "a number or null", lambda v: v is None or type(v) in (int, float))
             dev = record.get("dev")
-            found[step] = Step(step, phase, loss if is_number(loss) else None, dev if is_number(dev) else None)
+            adaptation = {key: float(record[key]) for key in ADAPTATION if is_number(record.get(key))}
+            found[step] = Step(step, phase, loss if is_number(loss) else None, dev if is_number(dev) else None, adaptation)
     return tuple(found[step] for step in sorted(found))
 
 

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from metasearch.evaluation import VARIANTS, Row
+from metasearch.evaluation import OWN_LANGUAGE, VARIANTS, Row
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,9 @@ def score_table(before: Sequence[Row], after: Sequence[Row], metric: str, by_tra
     """Scores per question language (or track, for sentence pairs) and variant; before and after training where both are there.
 
     A language's bilingual score is the mean over the other languages' pools, of either degree of supervision; the means by degree
-    count a pair as few-shot only if training saw both languages.
+    count a pair as few-shot only if training saw both languages. Rows of other metrics are left out.
     """
+    before, after = ([row for row in rows if row.metric == metric] for rows in (before, after))
     variants = [v for v in VARIANTS if any(row.variant == v for row in after)]
     both = bool(before)
     header = ["pairs of" if by_track else "questions in"]
@@ -109,6 +110,18 @@ def score_table(before: Sequence[Row], after: Sequence[Row], metric: str, by_tra
             line(f"mean, {degree}", degree)
     line("mean")
     return Table(f"{metric} x 100", tuple(header), tuple(body))
+
+
+def own_language_line(before: Sequence[Row], after: Sequence[Row]) -> str | None:
+    """How much of the first 20 in *multi* is in the question's own language, in words; None where that was not measured.
+
+    It is the mean over question languages, then over folds, as for scores.
+    """
+    found = [summarise(rows, OWN_LANGUAGE, "multi") for rows in (before, after)]
+    if not found[1].folds:
+        return None
+    said = f"{found[0].shown()} before, {found[1].shown()} after" if found[0].folds else found[1].shown()
+    return f"{OWN_LANGUAGE} x 100: {said} (of the first 20 in multi, those in the question's language)"
 
 
 def _relabelled(before: Sequence[Row], after: Sequence[Row]) -> list[Row]:

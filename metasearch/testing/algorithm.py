@@ -29,7 +29,8 @@ def check_algorithm(
     A step changes the encoder's own parameters in place and returns a finite ``"loss"``; steps on the same tasks lower it;
     batches of ``meta_batch_size`` tasks and smaller ones work, with as many sets as ``sets`` says; training that goes on from
     a saved state equals training that was not interrupted, exactly; ``inner_steps=0`` and ``inner_lr=0`` work where the
-    registered schema allows them, and with ``inner_lr=0`` the number of steps does not matter.
+    registered schema allows them, and with ``inner_lr=0`` the number of steps does not matter. An algorithm that takes no steps
+    (``trains`` or ``needs_tasks`` is false) is not asked for any.
 
     Args:
         algorithm: constructed, not started, with any options.
@@ -46,7 +47,7 @@ def check_algorithm(
     size, sets = algorithm.meta_batch_size, algorithm.sets
     demand(isinstance(size, int) and size >= 1, f"meta_batch_size is a number of tasks, at least 1, found {size!r}")
     demand(sets is None or sets >= 1, f"sets is how many example sets a task must have, or None for any, found {sets!r}")
-    if not algorithm.trains:
+    if not (algorithm.trains and algorithm.needs_tasks):
         return
     for count in (2, 3) if sets is None else (sets,):
         _check_step(algorithm, learner(), _tasks(size, count))

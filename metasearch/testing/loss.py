@@ -12,7 +12,9 @@ from torch import Tensor
 from metasearch.core import Loss, PairEmbeddings, TripletEmbeddings
 from metasearch.testing.demand import demand, difference
 
-_ANCHORS, _NEGATIVES, _WIDTH, _CACHED = 4, 2, 6, 3
+_ANCHORS, _NEGATIVES, _WIDTH = 4, 2, 6
+# Field of the embeddings -> the flag of losses that want it, and its shape.
+_CONSTANTS = {"cached": ("needs_cached_negatives", (_ANCHORS, 3, _WIDTH)), "base": ("needs_base", (_ANCHORS, 2, 3, _WIDTH))}
 _POINTS = 3  # random points at which the maths is looked at
 _STEP = 1e-5  # of finite differences, in float64
 _CLOSE = 1e-4  # relative; finite differences are good to about 1e-9 where the loss is smooth
@@ -45,7 +47,7 @@ def check_loss(loss: Loss) -> None:
         _check_order(loss, x)
     _check_moves(loss, points)
     _check_mean(loss, points)
-    _check_cached(loss, points)
+    _check_constants(loss, points)
 
 
 def _check_value(loss: Loss, x: Tensor) -> None:
@@ -128,22 +130,22 @@ def _cut() -> tuple[Tensor, Tensor]:
     return torch.tensor([0]), torch.arange(1, _ANCHORS)
 
 
-def _check_cached(loss: Loss, points: Sequence[Tensor]) -> None:
-    if loss.kind != "triplets":
-        demand(not loss.needs_cached_negatives, "needs_cached_negatives is for losses of kind 'triplets'")
-        return
-    changed = []
-    for x in points:
-        found = _embeddings(loss, x)
-        with_, other = (replace(found, cached=_directions((_ANCHORS, _CACHED, _WIDTH), seed)) for seed in (20, 21))
-        changed.append(not torch.equal(loss(with_), loss(other)))
-    if loss.needs_cached_negatives:
-        demand(any(changed), "needs_cached_negatives is True, but the loss does not look at embeddings.cached")
-    else:
-        demand(
-            not any(changed),
-            "the loss looks at embeddings.cached: set needs_cached_negatives = True, or samplers will bring none",
-        )
+def _check_constants(loss: Loss, points: Sequence[Tensor]) -> None:
+    """A loss must ask for what it looks at of the constants that samplers bring only when asked."""
+    for field, (flag, shape) in _CONSTANTS.items():
+        needed = getattr(loss, flag)
+        if loss.kind != "triplets":
+            demand(not needed, f"{flag} is for losses of kind 'triplets'")
+            continue
+        changed = []
+        for x in points:
+            found = _embeddings(loss, x)
+            with_, other = (replace(found, **{field: _directions(shape, seed)}) for seed in (20, 21))
+            changed.append(not torch.equal(loss(with_), loss(other)))
+        if needed:
+            demand(any(changed), f"{flag} is True, but the loss does not look at embeddings.{field}")
+        else:
+            demand(not any(changed), f"the loss looks at embeddings.{field}: set {flag} = True, or samplers will bring none")
 
 
 def _near(a: float, b: float) -> bool:
@@ -174,5 +176,6 @@ def _embeddings(loss: Loss, x: Tensor, rows: Tensor | None = None) -> Any:
     pool = torch.cat([positive, negatives.flatten(0, 1)])
     wrong = torch.ones(m, len(pool), dtype=torch.bool)
     wrong[torch.arange(m), torch.arange(m)] = False
-    cached = _directions((_ANCHORS, _CACHED, _WIDTH), 19)[rows] if loss.needs_cached_negatives else None
-    return TripletEmbeddings(question, positive, negatives, pool, torch.arange(m), wrong, cached)
+    own = torch.arange(len(pool)).expand(m, -1) % 2 == 0
+    constants = {field: _directions(shape, 19)[rows] for field, (flag, shape) in _CONSTANTS.items() if getattr(loss, flag)}
+    return TripletEmbeddings(question, positive, negatives, pool, torch.arange(m), wrong, own=own, **constants)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from metasearch.algorithm import InnerLoop
+from metasearch.algorithm import Adaptation, InnerLoop
 from metasearch.core import Cost, Encoder, Task
 
 SUPPORT, QUERY = 0, 1
@@ -30,15 +30,18 @@ class MAML(InnerLoop):
     citation = "Finn, Abbeel and Levine (2017), Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks."
 
     def meta_gradient(self, tasks: Sequence[Task]) -> dict[str, float]:
-        total = 0.0
+        total, seen = 0.0, Adaptation(self.order)
         for task in self.own(tasks):
             f = self.open(task)
-            theta_j = self.adapt(f, SUPPORT, f.restrict(self.theta), self.inner_steps)
+            loop = seen.loop(f.restrict(self.theta))
+            theta_j = loop.end(self.adapt(f, SUPPORT, loop.start, self.inner_steps))
             loss = f.loss(theta_j, QUERY)
             loss.backward()  # gradients add up over the batch; the graph of one task at a time is in memory
             total += loss.item()
-        return {"loss": total / len(tasks)}
+            loop.query(f, QUERY, loss)
+        return {"loss": total / len(tasks), **seen.mean(len(tasks))}
 
     def cost(self, encoder: Encoder, tokens: Sequence[float]) -> Cost:
         inner = self.adapting(encoder, self.inner_steps, tokens[SUPPORT])
-        return replace(inner, passes=inner.passes + 3 * tokens[QUERY], held_once=max(inner.held_once, tokens[QUERY]))
+        # The query set's gradient at theta_j, and its loss at theta, for the log.
+        return replace(inner, passes=inner.passes + 4 * tokens[QUERY], held_once=max(inner.held_once, tokens[QUERY]))

@@ -8,6 +8,7 @@ from dataclasses import replace
 import torch
 
 from metasearch.algorithm import InnerLoop, adapt
+from metasearch.algorithm.adaptation import relative_move
 from metasearch.core import Cost, Encoder, Task
 
 
@@ -44,20 +45,21 @@ class Reptile(InnerLoop):
         )
 
     def meta_gradient(self, tasks: Sequence[Task]) -> dict[str, float]:
-        total = 0.0
+        total, move = 0.0, 0.0
         for task in self.own(tasks):
             f = self.open(task)
             theta = f.restrict(self.theta)
 
             loss = f.loss_on(*range(len(task.sets)))
             theta_j = adapt(loss, theta, self.inner_steps, self.rates(f), "first")
+            move += relative_move(theta, theta_j)
             moved = self.inner_steps * self.inner_lr * len(tasks)
             # A linear function whose gradient is (theta - theta_j) / (n * alpha), so that the token table's stays sparse.
             direction = [(p * ((p - theta_j[n]).detach() / moved)).sum() for n, p in theta.items()]
             torch.stack(direction).sum().backward()
             with torch.no_grad():
                 total += sum(term(theta_j).item() for term in loss)
-        return {"loss": total / len(tasks)}
+        return {"loss": total / len(tasks), "move": move / len(tasks)}
 
     def cost(self, encoder: Encoder, tokens: Sequence[float]) -> Cost:
         inner = self.adapting(encoder, self.inner_steps, sum(tokens))

@@ -8,6 +8,9 @@ from torch.nn import functional as F
 
 from metasearch import Loss
 from metasearch.core import TripletEmbeddings
+from metasearch.errors import ConfigError
+
+POSITIVES = ("one", "all")
 
 
 class InfoNCE(Loss):
@@ -19,14 +22,24 @@ class InfoNCE(Loss):
 
     Args:
         temperature: tau.
+        positives: ``"one"``: p is the anchor's positive; ``"all"``: the mean over all candidates of the pool that answer it, each
+            against the wrong ones (``sampler.versions`` brings the positive in further languages).
 
     Reference: van den Oord et al. 2018, equation 4; Henderson et al. 2017 (in-batch negatives).
     """
 
-    def __init__(self, temperature: float = 0.05) -> None:
+    def __init__(self, temperature: float = 0.05, positives: str = "one") -> None:
+        if positives not in POSITIVES:
+            raise ConfigError(f"loss.positives={positives!r}: expected one of {', '.join(POSITIVES)}")
         self.temperature = temperature
+        self.positives = positives
 
     def __call__(self, embeddings: TripletEmbeddings) -> Tensor:
+        if self.positives == "all" and embeddings.pool is not None and embeddings.wrong is not None:
+            right = (embeddings.question @ embeddings.pool.T) / self.temperature
+            wrong = self.logits(embeddings)[:, 1:].logsumexp(1, keepdim=True)
+            share = (~embeddings.wrong).to(right)
+            return (share * F.softplus(wrong - right)).sum(1).div(share.sum(1)).mean()
         return F.cross_entropy(self.logits(embeddings), torch.zeros_like(embeddings.question[:, 0], dtype=torch.long))
 
     def logits(self, embeddings: TripletEmbeddings) -> Tensor:
@@ -46,6 +59,7 @@ class Cached(InfoNCE):
 
     Args:
         temperature: tau.
+        positives: see :class:`InfoNCE`.
 
     Reference: Wang et al. 2020 (cross-batch memory), with the base encoder as the memory.
     """

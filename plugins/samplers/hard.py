@@ -20,5 +20,19 @@ class HardSampler(RandomSampler):
         negatives: str = "hard",
         margin: float = 1.0,
         cached_negatives: int = 0,
+        negative_language: str = "any",
+        versions: bool = False,
+        base: bool = False,
     ) -> None:
-        super().__init__(support_size, query_size, num_negatives, query, negatives, margin, cached_negatives)
+        super().__init__(
+            support_size,
+            query_size,
+            num_negatives,
+            query,
+            negatives,
+            margin,
+            cached_negatives,
+            negative_language,
+            versions,
+            base,
+        )

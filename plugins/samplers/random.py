@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 
 from metasearch import EpisodeSampler
-from metasearch.core import AnyCorpus, Embed, ExampleSet, PairCorpus
+from metasearch.core import AnyCorpus, Embed, ExampleSet, PairCorpus, TripletExample
 from metasearch.episodes import Chain
 from metasearch.errors import ConfigError
 from metasearch_plugins.samplers.pairs import PairDrawer
-from metasearch_plugins.samplers.triplets import NEGATIVES, TripletDrawer
+from metasearch_plugins.samplers.triplets import NEGATIVES, TripletDrawer, TripletOptions
 
 QUERIES = ("random", "similar")
+NEGATIVE_LANGUAGES = ("any", "question")
 
 
 class RandomSampler(EpisodeSampler):
@@ -34,6 +35,12 @@ class RandomSampler(EpisodeSampler):
             ``"easy"``: d(q, n) > d(q, p) + margin. Where none qualifies, the nearest to qualifying is taken and counted.
         margin: in units of the Euclidean distance of embeddings.
         cached_negatives: K further negatives per anchor as embeddings, for ``loss=cached``: the nearest wrong candidates.
+        negative_language: ``"any"``: each negative's language is drawn from the link's candidate languages; ``"question"``: it
+            is the question's, whose bonus in a multilingual pool (language bias) such negatives fight.
+        versions: bring the positive in every candidate language of the link, and the question in one of these that is not its
+            own, for losses that align languages.
+        base: bring the base encoder's embeddings of question and answer in all languages of the chain, for losses that distil
+            its monolingual scores.
 
     Sentence pairs have no negatives: there only ``query`` matters beside the sizes.
     """
@@ -49,24 +56,30 @@ class RandomSampler(EpisodeSampler):
         negatives: str = "random",
         margin: float = 1.0,
         cached_negatives: int = 0,
+        negative_language: str = "any",
+        versions: bool = False,
+        base: bool = False,
     ) -> None:
         if query not in QUERIES:
             raise ConfigError(f"sampler.query={query!r}: expected one of {', '.join(QUERIES)}")
         if negatives not in NEGATIVES:
             raise ConfigError(f"sampler.negatives={negatives!r}: expected one of {', '.join(NEGATIVES)}")
+        if negative_language not in NEGATIVE_LANGUAGES:
+            raise ConfigError(f"sampler.negative_language={negative_language!r}: expected one of {', '.join(NEGATIVE_LANGUAGES)}")
         self.support_size = support_size
         self.query_size = query_size
-        self.num_negatives = num_negatives
         self.query = query
-        self.negatives = negatives
-        self.margin = margin
         self.cached_negatives = cached_negatives
+        self.base = base
+        self.options = TripletOptions(
+            num_negatives, negatives, margin, cached_negatives, negative_language == "question", versions, base
+        )
         self.embed: Embed | None = None
         self._drawers: dict[int, tuple[AnyCorpus, TripletDrawer | PairDrawer]] = {}
 
     @property
     def needs_embeddings(self) -> bool:
-        return self.query != "random" or self.negatives != "random" or self.cached_negatives > 0
+        return self.query != "random" or self.options.need_embeddings
 
     def use_embeddings(self, embed: Embed) -> None:
         self.embed = embed
@@ -84,6 +97,8 @@ class RandomSampler(EpisodeSampler):
                 like = sets[-1].examples[i % len(sets[-1])] if number and self.query == "similar" else None
                 example, short = drawer.draw(link, used, need, rng, like)
                 shortfall += short
+                if self.options.base and isinstance(drawer, TripletDrawer) and isinstance(example, TripletExample):
+                    example = drawer.with_base(example, sorted(chain.languages))
                 examples.append(example)
             sets.append(ExampleSet(tuple(examples), link.text))
         return tuple(sets), shortfall
@@ -93,7 +108,7 @@ class RandomSampler(EpisodeSampler):
             drawer = (
                 PairDrawer(corpus, self.embed)
                 if isinstance(corpus, PairCorpus)
-                else TripletDrawer(corpus, self.num_negatives, self.negatives, self.margin, self.cached_negatives, self.embed)
+                else TripletDrawer(corpus, self.options, self.embed)
             )
             self._drawers[id(corpus)] = (corpus, drawer)  # with the corpus, so that its id is not given to another
         return self._drawers[id(corpus)][1]

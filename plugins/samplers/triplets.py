@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,23 +17,36 @@ NEGATIVES = ("random", "hard", "semi-hard", "easy")
 _MOST_KEPT = 2**25
 
 
+@dataclass(frozen=True)
+class TripletOptions:
+    """The sampler's options (see :class:`~metasearch_plugins.samplers.random.RandomSampler`)."""
+
+    num_negatives: int
+    negatives: str
+    margin: float
+    cached_negatives: int
+    negatives_in_question_language: bool
+    versions: bool
+    base: bool
+
+    @property
+    def need_embeddings(self) -> bool:
+        """Whether the base encoder is needed."""
+        return self.negatives != "random" or self.cached_negatives > 0 or self.base
+
+
 class TripletDrawer:
-    """Draws from one corpus (see :class:`~metasearch_plugins.samplers.random.RandomSampler` for the options).
+    """Draws from one corpus.
 
     Args:
         corpus: the split.
-        num_negatives, negatives, margin, cached_negatives: the sampler's options.
+        options: the sampler's.
         embed: the base encoder; None where nothing is drawn by similarity.
     """
 
-    def __init__(
-        self, corpus: Corpus, num_negatives: int, negatives: str, margin: float, cached_negatives: int, embed: Embed | None
-    ) -> None:
+    def __init__(self, corpus: Corpus, options: TripletOptions, embed: Embed | None) -> None:
         self.corpus = corpus
-        self.num_negatives = num_negatives
-        self.negatives = negatives
-        self.margin = margin
-        self.cached_negatives = cached_negatives
+        self.options = options
         self.space = None if embed is None else _Space(corpus, embed)
 
     def draw(
@@ -73,9 +87,10 @@ class TripletDrawer:
         drawn: list[Candidate] = []
         shortfall = 0
         choices: dict[str, _Choice] = {}
-        for _ in range(self.num_negatives):
-            language = candidates[rng.integers(len(candidates))]
-            if self.negatives == "random":
+        asked_alone = (question_language,) if self.options.negatives_in_question_language else candidates
+        for _ in range(self.options.num_negatives):
+            language = asked_alone[rng.integers(len(asked_alone))]
+            if self.options.negatives == "random":
                 drawn.append(self._random_negative(question_id, positive, language, drawn, rng))
                 continue
             if language not in choices:
@@ -85,8 +100,33 @@ class TripletDrawer:
                 raise self._too_few(question_id, language)
             drawn.append(corpus.candidates_of[language][place])
             shortfall += not qualifies
-        cached = self._cached(question, positive, candidates) if self.cached_negatives else None
-        return TripletExample(question, positive, tuple(drawn), corpus.relevant[question_id], cached), shortfall
+        cached = self._cached(question, positive, candidates) if self.options.cached_negatives else None
+        example = TripletExample(question, positive, tuple(drawn), corpus.relevant[question_id], cached)
+        if self.options.versions:
+            versions = self._versions(question_id, positive, candidates)
+            example = replace(example, versions=versions, translation=self._translation(question, candidates, rng))
+        return example, shortfall
+
+    def with_base(self, example: TripletExample, languages: Sequence[str]) -> TripletExample:
+        """Attach the base encoder's embeddings of the question and the first answer in each of the languages."""
+        space, question_id = self._space(), example.question.id
+        pairs = [space.question_and_answer(question_id, language) for language in languages]
+        there = next(pair for pair in pairs if pair is not None)
+        rows = [np.zeros_like(there) if pair is None else pair for pair in pairs]
+        return replace(example, base=np.stack(rows, axis=1))
+
+    def _versions(self, question_id: str, positive: Candidate, languages: Sequence[str]) -> tuple[Candidate, ...]:
+        """The first answer in each language but the positive's."""
+        answers = self.corpus.answers
+        others = (answers.get((language, question_id)) for language in languages if language != positive.language)
+        return tuple(found[0] for found in others if found)
+
+    def _translation(self, question: Question, languages: Sequence[str], rng: np.random.Generator) -> Question | None:
+        """The question in one of the languages that is not its own."""
+        asked = self.corpus.question_texts
+        others = [asked[language, question.id] for language in languages if (language, question.id) in asked]
+        others = [other for other in others if other.language != question.language]
+        return others[rng.integers(len(others))] if others else None
 
     def _space(self) -> _Space:
         if self.space is None:
@@ -115,7 +155,8 @@ class TripletDrawer:
         """The negatives of one language to draw from."""
         space = self._space()
         to_positive = space.distances(question, positive.language)[space.column[positive.id]]
-        violation = _violation(self.negatives, space.distances(question, language) - to_positive, self.margin)
+        gap = space.distances(question, language) - to_positive
+        violation = _violation(self.options.negatives, gap, self.options.margin)
         violation[self._forbidden(question, positive, language)] = np.inf
         return _Choice(violation)
 
@@ -135,19 +176,20 @@ class TripletDrawer:
             by_language.append(distances)
         distances = np.concatenate(by_language)
         wrong = int(np.isfinite(distances).sum())
-        if wrong < self.cached_negatives:
+        most = self.options.cached_negatives
+        if wrong < most:
             raise DataError(
                 f"{self.corpus.name}: question {question.id!r} has only {wrong} wrong candidates in "
-                f"{', '.join(languages)}; lower sampler.cached_negatives={self.cached_negatives}"
+                f"{', '.join(languages)}; lower sampler.cached_negatives={most}"
             )
-        nearest = np.argpartition(distances, self.cached_negatives - 1)[: self.cached_negatives]
+        nearest = np.argpartition(distances, most - 1)[:most]
         nearest = nearest[np.argsort(distances[nearest], kind="stable")]
         found: np.ndarray = space.rows_of(languages)[nearest]
         return found
 
     def _too_few(self, question_id: str, language: str) -> DataError:
         return DataError(
-            f"{self.corpus.name}: question {question_id!r} has fewer than {self.num_negatives} wrong candidates in "
+            f"{self.corpus.name}: question {question_id!r} has fewer than {self.options.num_negatives} wrong candidates in "
             f"{language}; lower sampler.num_negatives"
         )
 
@@ -236,6 +278,15 @@ class _Space:
         return {
             language: self.embed([texts[language, i].text for i in ids], QUERY) for language, ids in self.question_ids.items()
         }
+
+    def question_and_answer(self, question_id: str, language: str) -> np.ndarray | None:
+        """``(2, d)`` of a question and its first answer in one language; None where the data has not both."""
+        answers = self.corpus.answers.get((language, question_id))
+        place = self.question_place.get((language, question_id))
+        if place is None or not answers:
+            return None
+        answer = self.candidate_rows[language][self.column[answers[0].id]]
+        return np.stack([self.question_rows[language][place], answer])
 
     def distances(self, question: Question, language: str) -> np.ndarray:
         """Euclidean distances from a question to all candidates of a language, in order of id."""

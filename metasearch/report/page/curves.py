@@ -1,4 +1,4 @@
-"""Training curves: loss and dev score by meta-batch."""
+"""Training curves by meta-batch: loss, dev score, and what the inner loops did."""
 
 from __future__ import annotations
 
@@ -78,6 +78,74 @@ def dev_chart(folds: Sequence[Sequence[Step]], metric: str) -> Chart | None:
     best = max(mean, key=lambda point: point[1])
     told = f"highest {best[1]:.1f} at step {best[0]}, last {mean[-1][1]:.1f} at step {mean[-1][0]}"
     return _chart(f"dev {metric} x 100", f"Dev score by meta-batch, mean over folds: {told}.", {"dev": lines})
+
+
+def adaptation_charts(folds: Sequence[Sequence[Step]]) -> list[Chart]:
+    """What the inner loops did, as far as the log says: query loss before and after, move of the weights, second-order share."""
+    students = [step.adaptation for steps in folds for step in steps if "student_move" in step.adaptation]
+    teacher = "teacher" if students else "inner loop"
+    charts = [
+        _query_chart(folds, "query", "query loss before and after the inner loop" + (", teacher" if students else "")),
+        _query_chart(folds, "student", "query loss before and after the inner loop, student"),
+        _measure_chart(
+            folds,
+            {teacher: "move", "student": "student_move"},
+            1e3,
+            "relative move of the weights x 1000",
+            "How far the inner loop moves the weights that it moves, relative to their size, x 1000",
+        ),
+        _measure_chart(
+            folds,
+            {teacher: "second_order_share", "student": "student_second_order_share"},
+            100.0,
+            "second-order share of the meta-gradient, %",
+            "How much of the meta-gradient is due to its way back through the inner steps, in percent",
+        ),
+    ]
+    return [chart for chart in charts if chart]
+
+
+def adaptation_notes(folds: Sequence[Sequence[Step]]) -> list[str]:
+    """What the charts of query losses say, in a sentence each, because their two lines may lie on one another."""
+    told = {"query loss": _told(folds, "query"), "query loss of the student": _told(folds, "student")}
+    return [f"{what.capitalize()}, {words}." for what, words in told.items() if words]
+
+
+def _told(folds: Sequence[Sequence[Step]], role: str) -> str:
+    """The mean query loss before and after the inner loop in words; empty where it was not logged."""
+    both = [s.adaptation for steps in folds for s in steps if {f"{role}_before", f"{role}_after"} <= s.adaptation.keys()]
+    if not both:
+        return ""
+    before, after = (statistics.fmean(measured[f"{role}_{when}"] for measured in both) for when in ("before", "after"))
+    change = f", {100 * abs(after / before - 1):.2g} % {'lower' if after <= before else 'higher'}" if before else ""
+    return f"mean over all meta-batches: {before:.5g} before the inner loop, {after:.5g} after{change}"
+
+
+def _query_chart(folds: Sequence[Sequence[Step]], role: str, title: str) -> Chart | None:
+    told = _told(folds, role)
+    if not told:
+        return None
+    series = {when: _measured(folds, f"{role}_{when}") for when in ("before", "after")}
+    return _chart(title, f"{title.capitalize()}, by meta-batch, mean over folds; {told}.", series)
+
+
+def _measure_chart(
+    folds: Sequence[Sequence[Step]], keys: Mapping[str, str], unit: float, title: str, meaning: str
+) -> Chart | None:
+    """A line for each inner loop: label -> key in the log."""
+    measured = {label: _measured(folds, key, unit) for label, key in keys.items()}
+    series = {label: lines for label, lines in measured.items() if any(lines)}
+    if not series:
+        return None
+    told = []
+    for label, lines in series.items():
+        mean = _mean_line(lines)
+        told.append(f"{label}: from {mean[0][1]:.3g} at step {mean[0][0]} to {mean[-1][1]:.3g} at step {mean[-1][0]}")
+    return _chart(title, f"{meaning}, by meta-batch, mean over folds. {'; '.join(told)}.", series)
+
+
+def _measured(folds: Sequence[Sequence[Step]], key: str, unit: float = 1.0) -> list[list[tuple[int, float]]]:
+    return [[(s.step, unit * s.adaptation[key]) for s in steps if key in s.adaptation] for steps in folds]
 
 
 def _dev_lines(folds: Sequence[Sequence[Step]]) -> list[list[tuple[int, float]]]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from metasearch.core import expand
 from metasearch.errors import ConfigError
+from metasearch.evaluation import OWN_LANGUAGE
 from metasearch.report.checked_json import read_text
 from metasearch.report.page import curves, map_drawing
 from metasearch.report.page.axes import WIDTH
@@ -25,6 +26,7 @@ from metasearch.report.page.heat_map import heat_panels
 from metasearch.report.page.scores import score_table, tiles
 from metasearch.report.run_files import Run, read_points, read_runs, read_settings, read_steps, run_paths
 from metasearch.report.run_folder import RunFolder
+from metasearch.report.summary import own_language_line
 
 # Not allowed in HTML (controls, noncharacters) or in UTF-8 (lone surrogates).
 _FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
@@ -69,7 +71,7 @@ def _view(number: int, run: Run) -> dict[str, Any]:
     logs = [read_steps(run.folder(fold)) for fold in run.folds]
     points = [read_points(run.folder(fold)) for fold in run.folds]
     steps = [log or () for log in logs]
-    charts = (curves.loss_chart(steps), curves.dev_chart(steps, run.metric))
+    charts = (curves.loss_chart(steps), curves.dev_chart(steps, run.metric), *curves.adaptation_charts(steps))
     maps = (map_drawing.map_view(of_fold or (), fold) for fold, of_fold in zip(run.folds, points, strict=True))
     return {
         "id": f"run-{number}",
@@ -83,10 +85,12 @@ def _view(number: int, run: Run) -> dict[str, Any]:
         "folds": run.folds,
         "tiles": tiles(run),
         "table": score_table(run, run.metric),
-        "other_tables": [score_table(run, metric) for metric in sorted({row.metric for row in run.scores} - {run.metric})],
+        "other_tables": [score_table(run, metric) for metric in _other_metrics(run)],
+        "own_language": own_language_line(run.before, run.scores),
         "heat": heat_panels(run),
         "charts": [chart for chart in charts if chart],
         "dev_once": curves.dev_once(steps, run.metric),
+        "adaptation_notes": curves.adaptation_notes(steps),
         "steps": max((of_fold[-1].step for of_fold in steps if of_fold), default=0),
         "no_log": logs.count(None) == len(logs),
         "maps": [found for found in maps if found],
@@ -95,6 +99,11 @@ def _view(number: int, run: Run) -> dict[str, Any]:
         "stages": stages(run.timings),
         "total": shown_time(sum(run.timings.values())),
     }
+
+
+def _other_metrics(run: Run) -> list[str]:
+    """Scores beside the main one; the share of the question's language is none."""
+    return sorted({row.metric for row in run.scores} - {run.metric, OWN_LANGUAGE})
 
 
 def write_report(folders: Sequence[str | Path], out: str | Path | None = None) -> Path:
