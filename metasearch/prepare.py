@@ -17,7 +17,7 @@ from metasearch.core.ranks import ranks
 from metasearch.dataset import Split, make_splits
 from metasearch.episodes import BaseEmbeddings, EpisodeStream, Mode, parse_mode
 from metasearch.errors import ConfigError, DataError
-from metasearch.evaluation import VARIANTS, check_metric, count_texts
+from metasearch.evaluation import VARIANTS, check_metric
 from metasearch.registry import registry
 from metasearch.registry.registry import warnings_of_broken
 from metasearch.report import Reporter, RunFolder
@@ -91,7 +91,9 @@ def prepare(config: Config, clock: Clock, reporter: Reporter, out: Path | None, 
         sampler.use_embeddings(view(encoder))
     elif mode and sampler.needs_embeddings:
         with clock("embed_for_sampling"):
-            _embed_for(sampler, encoder, [corpus, *([translated] if translated else [])], config, reporter)
+            _embed_for(
+                sampler, encoder, [stream.corpus for of_split in streams for stream in of_split.values()], config, reporter
+            )
             _check_streams(streams)
     if mode:
         encoder.prepare(streams[0]["train"].task(0).sets)  # a model that cannot be trained is found before anything is written
@@ -101,8 +103,9 @@ def prepare(config: Config, clock: Clock, reporter: Reporter, out: Path | None, 
 def _embed_for(
     sampler: EpisodeSampler, encoder: Encoder, corpora: Sequence[AnyCorpus], config: Config, reporter: Reporter
 ) -> None:
-    """Hand the sampler the untrained encoder's view of all texts."""
-    with reporter.stage("embedding all texts for sampling", sum(map(count_texts, corpora))) as stage:
+    """Hand the sampler the untrained encoder's view of the texts that meta-tasks are drawn from."""
+    texts = {text for corpus in corpora for side in corpus.texts.values() for text in side}
+    with reporter.stage("embedding texts for sampling", len(texts)) as stage:
         sampler.use_embeddings(BaseEmbeddings(encoder, corpora, config["eval.batch_size"], stage.advance))
 
 

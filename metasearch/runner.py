@@ -136,11 +136,7 @@ def run_config(config: Config, reporter: Reporter, command: str, seen: Sequence[
     folder = RunFolder.create(out)
     with _held(folder, reporter):
         folder.write_text("config.yaml", config.to_yaml(out=None))  # so that --config runs it again, in another folder
-        about = manifest(config, command, str(parts.encoder.device))
-        about["data"] = _data(parts.corpus, parts.splits)
-        if parts.translated is not None:
-            about["data"]["translated"] = {"fingerprint": parts.translated.fingerprint, **_counts(parts.translated)}
-        about["weights"] = weights_digest(parts.encoder)
+        about = _about(parts, command)
         folder.write_json("manifest.json", {**about, "encoder": parts.encoder.describe()})
         return _run_folds(parts, folder, about, seen, clock)
 
@@ -269,6 +265,15 @@ def _save(
     parts.encoder.save(folder.model, _card(parts, command, seen, before, after))
 
 
+def _about(parts: Parts, command: str) -> dict[str, Any]:
+    """What the manifest says of a run before it begins."""
+    data = _data(parts.corpus, parts.splits)
+    if parts.translated is not None:
+        data["translated"] = {"fingerprint": parts.translated.fingerprint, **_counts(parts.translated)}
+    about = manifest(parts.config, command, str(parts.encoder.device))
+    return {**about, "data": data, "weights": weights_digest(parts.encoder)}
+
+
 def _recorded(folder: RunFolder, parts: Parts) -> dict[str, Any]:
     """The manifest of a run that is gone on with, after a look at whether everything is as it was.
 
@@ -276,10 +281,7 @@ def _recorded(folder: RunFolder, parts: Parts) -> dict[str, Any]:
         DataError, ModelError: it is not.
     """
     file = folder.path / "manifest.json"
-    now = manifest(parts.config, command_line("run", (), folder.path / "config.yaml"), str(parts.encoder.device))
-    now["data"], now["weights"] = _data(parts.corpus, parts.splits), weights_digest(parts.encoder)
-    if parts.translated is not None:
-        now["data"]["translated"] = {"fingerprint": parts.translated.fingerprint, **_counts(parts.translated)}
+    now = _about(parts, command_line("run", (), folder.path / "config.yaml"))
     if not file.is_file():  # killed before it was written: nothing has been trained yet
         return now
     recorded = read_versioned(file)

@@ -571,7 +571,7 @@ def test_texts_cannot_write_to_the_terminal(command: Command, tmp_path: Path) ->
     )
     code, out, _ = command("data", "describe", "t.csv")
     assert code == 0
-    assert r"\x1b[2J[red]\u202eevil" in out
+    assert r"\u001b[2J[red]\u202eevil" in out
     assert "\x1b" not in out
 
 

@@ -22,9 +22,9 @@ import pytest
 
 import metasearch
 from metasearch.cli import main
-from metasearch.cli.console import printable
 from metasearch.config import compose
 from metasearch.core import CANDIDATE, QUERY, Candidate, Corpus
+from metasearch.core.printable import printable
 from metasearch.errors import ConfigError, DataError, ModelError
 from metasearch.search import build, build_index, open_index
 from metasearch.search.info import read_info

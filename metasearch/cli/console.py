@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -23,12 +22,11 @@ from rich.progress import (
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from metasearch.core.printable import printable
 from metasearch.report.progress import Reporter, Stage
 from metasearch.report.summary import Table
 
 _PLAIN_EVERY = 10.0  # seconds between lines of a stage when standard error is no terminal
-# C0, delete and C1; line and paragraph separators; embeddings, overrides and isolates of direction; halves of surrogate pairs.
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _LONGEST = 4000  # characters of a line of a message: what is wrong with ten megabytes is said in less
 
 
@@ -64,16 +62,6 @@ def print_table(table: Table) -> None:
             drawn.add_section()
         drawn.add_row(*row)
     out().print(drawn)
-
-
-def printable(text: str) -> str:
-    r"""Text from data for a terminal: what could rewrite the screen (control characters, direction overrides) becomes ``\u001b``.
-
-    Example:
-        >>> print(printable("a\x1b[2Jb"))
-        a\u001b[2Jb
-    """
-    return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def told(text: str, longest: int | None = _LONGEST) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 
 from metasearch.cli import console
 from metasearch.core import PairCorpus, Problem
-from metasearch.dataset.describe import CHECKS, Finding, description, findings, printable
+from metasearch.core.printable import printable
+from metasearch.dataset.describe import CHECKS, Finding, description, findings
 from metasearch.dataset.recognise import make_dataset
 
 _SHOWN = 20

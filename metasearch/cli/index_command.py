@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from metasearch.cli import console
 from metasearch.cli.run_command import still
+from metasearch.core.printable import printable
 
 if TYPE_CHECKING:
     from metasearch.search import IndexInfo
@@ -43,4 +44,4 @@ def _show(info: IndexInfo) -> None:
         "folder": str(info.path),
     }
     for name, value in lines.items():
-        console.out().print(f"{name:<11}{console.printable(value)}", markup=False, soft_wrap=True)
+        console.out().print(f"{name:<11}{printable(value)}", markup=False, soft_wrap=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from metasearch.cli import console
 from metasearch.cli.run_command import still
+from metasearch.core.printable import printable
 
 if TYPE_CHECKING:
     from metasearch.search import Hit, SearchIndex
@@ -62,7 +63,7 @@ def _answer(index: SearchIndex, query: str, k: int, as_json: bool, indent: int |
 def _json(content: dict[str, Any], indent: int | None) -> str:
     """JSON in which what would act on a terminal, or end a line, is escaped: such characters stand in its texts only."""
     lines = json.dumps(content, indent=indent, ensure_ascii=False).split("\n")
-    return "\n".join(map(console.printable, lines))
+    return "\n".join(map(printable, lines))
 
 
 def _show(query: str, hits: list[Hit]) -> None:
@@ -71,13 +72,13 @@ def _show(query: str, hits: list[Hit]) -> None:
 
     output = console.out()
     rows = [(str(hit.rank), f"{hit.score:.3f}", hit.language, hit.id, " ".join(hit.text.split())) for hit in hits]
-    texts = [[Text(console.printable(cell)) for cell in row] for row in rows]
+    texts = [[Text(printable(cell)) for cell in row] for row in rows]
     names = ("rank", "score", "language", "id", "text")
     for row in texts:
         row[3].truncate(_LONGEST_ID, overflow="ellipsis")
     # What the other columns and the lines between leave; a table that is too wide would shrink all its columns.
     taken = sum(max([len(name), *(row[i].cell_len for row in texts)]) + 3 for i, name in enumerate(names[:-1])) + 4
-    table = Table(title=Text(console.printable(query)), title_justify="left")
+    table = Table(title=Text(printable(query)), title_justify="left")
     for i, name in enumerate(names):
         table.add_column(name, justify="right" if i < 2 else "left", no_wrap=True)
     for row in texts:

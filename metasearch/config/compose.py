@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,8 @@ def compose(
     """
     overrides = parse_overrides(words)
     from_file = _flatten(read_yaml(Path(file))) if file is not None else {}
-    chosen = _choose_components(overrides, from_file, str(file), components)
+    preset = _preset_name(overrides, from_file, str(file))
+    chosen = _choose_components(overrides, from_file, str(file), components, preset)
     known = _known_keys(chosen)
 
     values: dict[str, Any] = fixed_defaults()
@@ -137,7 +139,6 @@ def compose(
         elif chosen["algo"].name in value:
             put(key, value[chosen["algo"].name], f"{item.kind}={item.name}")
     base = dict(values)  # what a dropped key falls back to
-    preset = _preset_name(overrides, from_file, str(file))
     for key, value in _preset_values(preset, chosen, known).items():
         put(key, value, f"preset {preset}")
     for key, value in from_file.items():
@@ -168,7 +169,7 @@ def compose(
 
 
 def _choose_components(
-    overrides: list[Override], from_file: Mapping[str, Any], file: str, components: Registry
+    overrides: list[Override], from_file: Mapping[str, Any], file: str, components: Registry, preset: str
 ) -> dict[str, Registered]:
     asked: dict[str, str] = {}
     origin: dict[str, str] = {}
@@ -190,8 +191,10 @@ def _choose_components(
     for kind in RUN_KINDS:
         if kind not in chosen:
             # Names that nobody typed mean what their author knew: another plugin that claims one breaks no default.
-            implied = [(c.component.implies[kind], c.provider) for c in chosen.values() if kind in c.component.implies]
-            name, meant_by = implied[0] if implied else (DEFAULT_COMPONENTS[kind], Provider(SHIPPED, "", ""))
+            shipped = Provider(SHIPPED, "", "")
+            implied = [(name, shipped) for name in _preset_components(preset, kind, chosen)]
+            implied += [(c.component.implies[kind], c.provider) for c in chosen.values() if kind in c.component.implies]
+            name, meant_by = [*implied, (DEFAULT_COMPONENTS[kind], shipped)][0]
             chosen[kind] = components.find(kind, name, prefer=meant_by)
     return {kind: chosen[kind] for kind in RUN_KINDS}
 
@@ -240,21 +243,33 @@ def _preset_name(overrides: list[Override], from_file: Mapping[str, Any], file: 
 def _preset_values(name: str, chosen: Mapping[str, Registered], known: set[str]) -> dict[str, Any]:
     """A preset's keys; a block ``algo=maml:`` holds only when that component is chosen.
 
-    In a block a key with a dot is one of another group, ``algo.outer_lr``, for where the chosen component has it.
+    In a block a key with a dot is one of another group, ``algo.outer_lr``, for where the chosen component has it; ``mode`` is the
+    transfer mode, and the name of a kind (``loss``) chooses its component (:func:`_preset_components`).
     """
-    text = (resources.files("metasearch.config") / "presets" / f"{name}.yaml").read_text(encoding="utf-8")
     values: dict[str, Any] = {}
     blocks: dict[str, Any] = {}
     others: dict[str, Any] = {}
-    for key, value in parse_yaml(text, f"preset {name}").items():
+    for key, value in _read_preset(name).items():
         kind, equals, component = key.partition("=")
         if not equals:
             values.update(_flatten({key: value}))
         elif chosen[kind].name == component:
-            own = {key: inner for key, inner in value.items() if "." not in key}
-            blocks.update(_flatten(own, f"{kind}."))
-            others.update({key: inner for key, inner in value.items() if key in known})
+            elsewhere = {key for key in value if "." in key or key in (*RUN_KINDS, "mode")}
+            blocks.update(_flatten({key: inner for key, inner in value.items() if key not in elsewhere}, f"{kind}."))
+            others.update({key: inner for key, inner in value.items() if key in elsewhere & known})
     return {**values, **blocks, **others}
+
+
+def _preset_components(name: str, kind: str, chosen: Mapping[str, Registered]) -> list[str]:
+    """The components of a kind that the preset's blocks of the components chosen so far ask for."""
+    blocks = ((*key.partition("="), value) for key, value in _read_preset(name).items() if "=" in key)
+    return [block[kind] for of, _, component, block in blocks if kind in block and of in chosen and chosen[of].name == component]
+
+
+@lru_cache
+def _read_preset(name: str) -> Mapping[str, Any]:
+    text = (resources.files("metasearch.config") / "presets" / f"{name}.yaml").read_text(encoding="utf-8")
+    return parse_yaml(text, f"preset {name}")
 
 
 # -- keys --------------------------------------------------------------------------------------------------------------

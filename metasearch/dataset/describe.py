@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from metasearch.core import AnyCorpus, Corpus, PairCorpus
 from metasearch.core.corpus import Place
+from metasearch.core.printable import printable
 from metasearch.dataset.tables import is_blank
 
 # In characters, because tokens depend on the model: four make about one, and models take 256 tokens or so of a text.
@@ -74,11 +75,6 @@ def description(corpus: AnyCorpus, found: Sequence[Finding]) -> dict[str, Any]:
             for f in found
         ],
     }
-
-
-def printable(text: str) -> str:
-    """A text with what no terminal should be given (control characters, direction marks) escaped."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 # -- checks --------------------------------------------------------------------------------------------------------------

@@ -79,7 +79,7 @@ def text_of(row: Row, column: str, file: Path) -> str:
         raise DataError(f"{file}:{row.line}: has no {column!r}; found {found}")
     value = row.values[column]
     if not isinstance(value, str):
-        raise DataError(f"{file}:{row.line}: {column!r}: expected text, found {_kind(value)}")
+        raise DataError(f"{file}:{row.line}: {column!r}: expected text, found {kind_of(value)}")
     try:
         value.encode("utf-8")
     except UnicodeEncodeError as error:
@@ -194,7 +194,7 @@ def _object(line: str, place: str) -> dict[str, Any]:
     except ValueError as error:  # a number of thousands of digits
         raise DataError(f"{place}: not valid JSON: {error}") from error
     if not isinstance(value, dict):
-        raise DataError(f"{place}: expected a JSON object, found {_kind(value)}")
+        raise DataError(f"{place}: expected a JSON object, found {kind_of(value)}")
     return value
 
 
@@ -256,7 +256,8 @@ def _reader(file: Path) -> Callable[[Path], Iterator[Row]]:
     return _READERS[extension]
 
 
-def _kind(value: Any) -> str:
+def kind_of(value: Any) -> str:
+    """What a value of a data file is, in words, for messages."""
     names = {
         type(None): "nothing",
         bool: "true or false",

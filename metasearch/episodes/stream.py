@@ -17,7 +17,7 @@ class EpisodeStream:
     """The endless sequence of tasks of one phase; ``task(index)`` is a pure function.
 
     Args:
-        corpus: the split to draw from.
+        corpus: the split to draw from; of questions only those in the arrangement's languages are looked at.
         arrangement: its chains are taken in turn, by task index.
         sampler: draws the example sets.
         seed: the run's seed.
@@ -37,7 +37,9 @@ class EpisodeStream:
             )
         if isinstance(corpus, PairCorpus):
             _check_tracks(corpus, arrangement)
-        self.corpus = corpus
+            self.corpus: AnyCorpus = corpus
+        else:
+            self.corpus = corpus.of_languages(arrangement.languages)  # samplers that embed texts embed no others
         self.arrangement = arrangement
         self.sampler = sampler
         self.seed = seed

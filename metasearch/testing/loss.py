@@ -178,4 +178,7 @@ def _embeddings(loss: Loss, x: Tensor, rows: Tensor | None = None) -> Any:
     wrong[torch.arange(m), torch.arange(m)] = False
     own = torch.arange(len(pool)).expand(m, -1) % 2 == 0
     constants = {field: _directions(shape, 19)[rows] for field, (flag, shape) in _CONSTANTS.items() if getattr(loss, flag)}
-    return TripletEmbeddings(question, positive, negatives, pool, torch.arange(m), wrong, own=own, **constants)
+    translation = _directions((_ANCHORS, _WIDTH), 23)[rows]
+    return TripletEmbeddings(
+        question, positive, negatives, pool, torch.arange(m), wrong, own=own, translation=translation, **constants
+    )

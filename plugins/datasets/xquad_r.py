@@ -10,7 +10,7 @@ from typing import Any
 
 from metasearch import Corpus, Dataset
 from metasearch.core import Candidate, Problem, Question, expand
-from metasearch.dataset.tables import is_blank
+from metasearch.dataset.tables import is_blank, kind_of
 from metasearch.errors import DataError, did_you_mean
 from metasearch_plugins.datasets.files import folder_of, read_text
 
@@ -181,7 +181,7 @@ class _Reader:
         place, answer = answers[0]
         start = answer.get("answer_start") if isinstance(answer, dict) else None
         if not _is_int(start) or start is None:
-            raise self._error(f"{place}.answer_start", f"expected a whole number, found {_kind(start)}")
+            raise self._error(f"{place}.answer_start", f"expected a whole number, found {kind_of(start)}")
         inside = [i for i, (begin, end) in enumerate(spans) if begin <= start < end and not is_blank(sentences[i])]
         if is_blank(text):
             self._problem(question_id, where, "empty question", skipped=True)
@@ -203,7 +203,7 @@ class _Reader:
     def _list(self, holder: Any, where: str, key: str) -> Iterator[tuple[str, Any]]:
         found = self._field(holder, where, key)
         if not isinstance(found, list):
-            raise self._error(_join(where, key), f"expected a list, found {_kind(found)}")
+            raise self._error(_join(where, key), f"expected a list, found {kind_of(found)}")
         return ((f"{_join(where, key)}[{i}]", item) for i, item in enumerate(found))
 
     def _text(self, holder: Any, where: str, key: str) -> str:
@@ -212,7 +212,7 @@ class _Reader:
 
     def _check_text(self, found: Any, where: str) -> str:
         if not isinstance(found, str):
-            raise self._error(where, f"expected text, found {_kind(found)}")
+            raise self._error(where, f"expected text, found {kind_of(found)}")
         try:
             found.encode("utf-8")
         except UnicodeEncodeError as error:
@@ -223,7 +223,7 @@ class _Reader:
 
     def _field(self, holder: Any, where: str, key: str) -> Any:
         if not isinstance(holder, dict):
-            raise self._error(where or "top level", f"expected an object, found {_kind(holder)}")
+            raise self._error(where or "top level", f"expected an object, found {kind_of(holder)}")
         if key not in holder:
             raise self._error(
                 where or "top level", f"has no {key!r}; found {', '.join(map(repr, list(holder)[:8])) or 'nothing'}"
@@ -276,15 +276,3 @@ def _join(where: str, key: str) -> str:
 
 def _is_int(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _kind(value: Any) -> str:
-    names = {
-        type(None): "nothing",
-        bool: "true or false",
-        int: "a number",
-        float: "a number",
-        str: "text",
-        list: "a list",
-    }
-    return names.get(type(value), "an object")
