@@ -13,8 +13,11 @@ from metasearch.config import compose, parse_overrides, presets
 from metasearch.config.files import dump_yaml, parse_yaml, read_yaml
 from metasearch.config.schema import component_options
 from metasearch.config.values import parse_value
+from metasearch.episodes import parse_mode
 from metasearch.errors import ConfigError, MetasearchError
 from metasearch.registry import registry
+
+FOUR = ("ar", "de", "el", "hi")
 
 
 @pytest.mark.parametrize(
@@ -258,6 +261,30 @@ def test_a_preset_may_set_other_groups_where_they_have_the_key() -> None:
     assert compose("encoder=dual", "algo=maml", "algo.outer_lr=3e-5")["algo.outer_lr"] == 3e-5
     assert compose("algo=maml")["algo.outer_lr"] == 5e-5
     assert "algo.outer_lr" not in compose("encoder=dual", "algo=zero-shot")
+
+
+def test_a_preset_may_choose_a_component_where_it_fits() -> None:
+    best = compose("preset=best", "encoder=triplet", "algo=maml-align")
+    assert (best["loss.name"], best["sampler.base"], best["sampler.versions"]) == ("distillation", True, True)
+    assert best["algo.distill"] == "kl-pools"
+    assert best["mode"].startswith("ar_ar -> ar_de -> ar_{ar,de,el,hi} ; ")
+    assert compose("preset=best", "loss=triplet")["loss.name"] == "triplet"
+    pairs = compose("preset=best", "data=sts2017", "algo=maml-align")
+    assert (pairs["loss.name"], pairs["algo.distill"], pairs["mode"]) == ("cosine-mse", "kl", "mono-bi-multi")
+    for preset in ("paper", "authors-code"):
+        assert compose(f"preset={preset}")["loss.name"] == "triplet"
+
+
+def test_the_arrangements_of_preset_best() -> None:
+    """Every question language with every other, in turn: chains of the right length for each algorithm."""
+    modes = {
+        algo: parse_mode(compose("preset=best", f"algo={algo}")["mode"]).train for algo in ("fine-tune", "maml", "maml-align")
+    }
+    assert modes["fine-tune"] == modes["maml-align"]
+    assert (modes["maml"].length, modes["maml-align"].length) == (2, 3)
+    pairs = {chain.links[1].text for chain in modes["maml-align"].chains}
+    assert pairs == {f"{one}_{other}" for one in FOUR for other in FOUR if one != other}
+    assert [chain.links for chain in modes["maml"].chains] == [chain.links[1:] for chain in modes["maml-align"].chains]
 
 
 def test_data_of_pairs_brings_what_fits() -> None:

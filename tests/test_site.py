@@ -149,7 +149,7 @@ def test_the_component_page_has_every_component_and_option(reference: reference_
 
 def test_keys_show_what_presets_change(reference: reference_module) -> None:
     row = next(line for line in reference.keys().splitlines() if "`train.tasks`" in line)
-    assert "| `7000`; authors-code: `7000`; paper: `7000`; quick: `12` |" in row
+    assert "| `7000`; authors-code: `7000`; best: `24`; paper: `7000`; quick: `12` |" in row
 
 
 def test_markers_name_parts_that_there_are(reference: reference_module) -> None:

@@ -241,8 +241,9 @@ def _preset_name(overrides: list[Override], from_file: Mapping[str, Any], file: 
 
 
 def _preset_values(name: str, chosen: Mapping[str, Registered], known: set[str]) -> dict[str, Any]:
-    """A preset's keys; a block ``algo=maml:`` holds only when that component is chosen.
+    """A preset's keys; a block ``algo=maml:``, or ``algo=maml encoder=triplet:``, holds only when these components are chosen.
 
+    The keys of a block are options of the first of them.
     In a block a key with a dot is one of another group, ``algo.outer_lr``, for where the chosen component has it; ``mode`` is the
     transfer mode, and the name of a kind (``loss``) chooses its component (:func:`_preset_components`).
     """
@@ -250,10 +251,10 @@ def _preset_values(name: str, chosen: Mapping[str, Registered], known: set[str])
     blocks: dict[str, Any] = {}
     others: dict[str, Any] = {}
     for key, value in _read_preset(name).items():
-        kind, equals, component = key.partition("=")
+        kind, equals, _ = key.partition("=")
         if not equals:
             values.update(_flatten({key: value}))
-        elif chosen[kind].name == component:
+        elif _holds(key, chosen):
             elsewhere = {key for key in value if "." in key or key in (*RUN_KINDS, "mode")}
             blocks.update(_flatten({key: inner for key, inner in value.items() if key not in elsewhere}, f"{kind}."))
             others.update({key: inner for key, inner in value.items() if key in elsewhere & known})
@@ -262,8 +263,14 @@ def _preset_values(name: str, chosen: Mapping[str, Registered], known: set[str])
 
 def _preset_components(name: str, kind: str, chosen: Mapping[str, Registered]) -> list[str]:
     """The components of a kind that the preset's blocks of the components chosen so far ask for."""
-    blocks = ((*key.partition("="), value) for key, value in _read_preset(name).items() if "=" in key)
-    return [block[kind] for of, _, component, block in blocks if kind in block and of in chosen and chosen[of].name == component]
+    blocks = ((key, value) for key, value in _read_preset(name).items() if "=" in key)
+    return [block[kind] for key, block in blocks if kind in block and _holds(key, chosen)]
+
+
+def _holds(block: str, chosen: Mapping[str, Registered]) -> bool:
+    """Whether all components that a block is for have been chosen."""
+    wanted = (word.partition("=") for word in block.split())
+    return all(kind in chosen and chosen[kind].name == component for kind, _, component in wanted)
 
 
 @lru_cache
