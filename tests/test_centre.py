@@ -244,6 +244,7 @@ def test_sentence_pairs(tiny_model: Path, tmp_path: Path) -> None:
         (("encoder=bm25",), "encoder=bm25 has nothing to train"),
         (("algo.remove=mean",), "did you mean means|means"),
         (("algo.components=0",), "algo.components"),
+        (("precision=bfloat16",), "precision=bfloat16: algo=centre subtracts"),
     ],
 )
 def test_what_does_not_fit_is_refused(tiny_model: Path, tmp_path: Path, words: tuple[str, ...], said: str) -> None:

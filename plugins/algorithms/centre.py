@@ -57,7 +57,7 @@ class Centre(MetaAlgorithm):
     one language and one side, both subtract its mean.
 
     Raises:
-        ConfigError: the encoder is no SentenceTransformer.
+        ConfigError: the encoder is no SentenceTransformer, or computes in bfloat16.
     """
 
     needs_tasks = False
@@ -78,6 +78,11 @@ class Centre(MetaAlgorithm):
             raise ConfigError(
                 f"algo=centre: appends modules to a SentenceTransformer, and {type(encoder).__name__} is none that it knows; "
                 "use encoder=triplet or encoder=dual"
+            )
+        if encoder.precision == "bfloat16":
+            raise ConfigError(
+                "precision=bfloat16: algo=centre subtracts vectors that are nearly equal, which three digits are too few for; "
+                "use precision=float32"
             )
 
     def start(self, learner: Learner) -> None:
