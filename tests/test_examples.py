@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
 from pathlib import Path
 
 import pytest
 
+import metasearch
 from tests.conftest import ROOT
 
 EXAMPLES = ROOT / "examples"
@@ -49,3 +51,15 @@ def test_the_notebook_shows_what_it_gave() -> None:
     shown = [bool(cell.outputs) for cell in notebook.cells if cell.cell_type == "code"]
     assert shown == [False, *[True] * (len(shown) - 1)]
     assert str(ROOT) not in str(notebook)  # no machine's paths
+
+
+@pytest.mark.parametrize("file", sorted((EXAMPLES / "best").glob("*.yaml")), ids=lambda file: file.stem)
+def test_the_rows_of_the_comparison_run(tiny_model: Path, tmp_path: Path, file: Path) -> None:
+    """Each configuration as it is, but for the model and the number of tasks."""
+    words = ("data=mini", "data.context=false", f"encoder.model={tiny_model}", "train.tasks=2", "eval.variants=[multi]")
+    result = metasearch.run(*words, f"out={tmp_path / 'run'}", file=file)
+    records = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [record["tasks"] for record in records] == [1, 1]
+    assert {row.metric for row in result.rows} == {"map@20", "map", "own-language@20"}
+    assert ("kd_loss" in records[0]) == (file.stem == "maml-align")
+    assert ("query_after" in records[0]) == file.stem.startswith("maml")

@@ -11,7 +11,7 @@ FIXED: dict[str, dict[str, Any]] = {
     "preset": {
         "type": "string",
         "default": "quick",
-        "description": "A named set of settings: quick (minutes on two cores), best (found best on real data), paper, authors-code.",
+        "description": "A named set of settings: quick (minutes on two cores), best (on real data), paper, authors-code.",
     },
     "mode": {
         "type": ["string", "null"],
