@@ -106,7 +106,7 @@ CASES = [
         _QRELS,
         _more(_QRELS, "q\x1b]0;owned\x07\tc1\t1"),
         ":4",
-        "\\x1b]0;owned\\x07",
+        "\\u001b]0;owned\\u0007",
         code=0,
     ),
     Case(
