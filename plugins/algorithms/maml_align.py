@@ -33,8 +33,8 @@ class MAMLAlign(InnerLoop):
             Y example, meaned over examples and summed over tasks; ``"kl-pools"``: the same on Z, between the teacher's
             distribution over the answers in the question's own language and the student's over their versions in all languages
             (:func:`kl_of_pools`; wants Z to hold them: ``sampler.versions=true`` and the question's language among Z's);
-            ``"kl-losses"``: KL between the softmaxed vectors of
-            per-task losses on Y; ``"mse-losses"``: squared difference of the summed losses on Y (the authors' code).
+            ``"kl-losses"``: KL between the softmaxed vectors of per-task losses on Y; ``"mse-losses"``: squared difference of the
+            summed losses on Y (the authors' code).
         kd_weight: lambda (paper: 0.5). 0 gives the mean of two MAMLs.
         temperature: tau of ``distill="kl"`` and ``"kl-pools"``.
         student: ``"shared"``: one theta (line 10 of Algorithm 3); ``"separate"``: the student has its own theta', which is
