@@ -262,6 +262,12 @@ def test_kl_of_pools_wants_answers_in_the_questions_language() -> None:
         kl_of_pools(pools(0, [[False] * 5] * 2), pools(1, [[False] * 5] * 2), 0.1)
 
 
+def test_pools_are_for_questions(learner: Learner, tiny_model: Path) -> None:
+    MAMLAlign(distill="kl-pools").check(learner.encoder, learner.loss)
+    with pytest.raises(ConfigError, match="not for sentence pairs"):
+        MAMLAlign(distill="kl-pools").check(DualEncoder(str(tiny_model)), CosineMSE())
+
+
 def test_kl_of_candidates_by_hand() -> None:
     def one(positive: float, negative: float) -> TripletEmbeddings:
         q = torch.tensor([[1.0, 0.0]])

@@ -75,6 +75,15 @@ def test_passes_are_what_torch_counts(
     assert flops / (2 * weights) == pytest.approx(passes, rel=0.1 if kind is ANIL else 0.03)
 
 
+@pytest.mark.parametrize("detach", [True, False])
+def test_passes_of_pools_are_what_torch_counts(encoder: TripletEncoder, detach: bool) -> None:
+    mode = parse_mode("el_el -> el_ar -> el_{ar,el,hi}").train
+    task = EpisodeStream(tiny_corpus(), mode, RandomSampler(6, 4, 3, versions=True), 1, "train").task(0)
+    flops, passes = counted(MAMLAlign(distill="kl-pools", inner_steps=2, detach_teacher=detach), encoder, task)
+    weights = sum(p.numel() for name, p in encoder.parameters().items() if p.ndim == 2 and "embeddings" not in name)
+    assert flops / (2 * weights) == pytest.approx(passes, rel=0.03)
+
+
 def test_the_default_is_one_gradient_a_set(encoder: TripletEncoder) -> None:
     class Other(MetaAlgorithm):
         def start(self, learner: Learner) -> None: ...

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from metasearch.algorithm import Adaptation, InnerLoop, Learner, Params
 from metasearch.algorithm.outer_loop import copy_into, decay_groups
-from metasearch.core import Cost, Encoder, PairEmbeddings, Task, TripletEmbeddings
+from metasearch.core import Cost, Encoder, Loss, PairEmbeddings, Task, TripletEmbeddings
 from metasearch.errors import ConfigError
 
 X, Y, Z = 0, 1, 2
@@ -94,6 +94,11 @@ class MAMLAlign(InnerLoop):
         self.separate = student == "separate"
         self.detach_teacher = detach_teacher
 
+    def check(self, encoder: Encoder, loss: Loss) -> None:
+        super().check(encoder, loss)
+        if self.distill == "kl-pools" and encoder.kind != "triplets":
+            raise ConfigError("algo.distill=kl-pools is for questions with candidates, not for sentence pairs")
+
     def start(self, learner: Learner) -> None:
         # What is evaluated and saved is the encoder itself, so the student is the encoder's own parameters.
         self.theta_student = learner.encoder.parameters()
@@ -154,11 +159,13 @@ class MAMLAlign(InnerLoop):
         teacher = self.adapting(encoder, self.inner_steps, tokens[X])
         student = self.adapting(encoder, self.student_inner_steps, tokens[Y])
         kept = self.keep_graphs is None or self.keep_graphs > 0
-        # Teacher and student both embed Y (for kl-pools: Z), the student Z, and all their graphs wait for the same backward pass.
-        # For the log the losses at theta: one pass over Y and one over Z.
+        # The teacher embeds Y and the student Z, and both embed what they are aligned on; all their graphs wait for the same
+        # backward pass. For the log the losses at theta: one pass over Y and one over Z.
+        aligned = 3 * tokens[Y] if self.distill != "kl-pools" else (1 if self.detach_teacher else 3) * tokens[Z]
+        held = tokens[Y] + tokens[Z] + (tokens[Y] if self.distill != "kl-pools" else 0 if self.detach_teacher else tokens[Z])
         return Cost(
-            teacher.passes + student.passes + 7 * tokens[Y] + 4 * tokens[Z],
-            held_once=max(teacher.held_once, student.held_once, 2 * tokens[Y] + tokens[Z]),
+            teacher.passes + student.passes + 4 * tokens[Y] + 4 * tokens[Z] + aligned,
+            held_once=max(teacher.held_once, student.held_once, held),
             held_twice=teacher.held_twice + student.held_twice if kept else max(teacher.held_twice, student.held_twice),
             copies=teacher.copies + student.copies,
         )
